@@ -1,0 +1,3 @@
+"""SHOWS. Turns runs and events into text; reads everything, changes nothing."""
+
+from __future__ import annotations
