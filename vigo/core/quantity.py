@@ -11,6 +11,7 @@ _UNITS_MS = {"ms": 1, "": 1000, "s": 1000, "m": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,3})?)(?P<unit>ms|s|m|h|)", re.ASCII)
 _QUANTITY = re.compile(r"(?P<number>\d{1,9})(?P<percent>%?)", re.ASCII)
 _PERCENT_MAX = 100
+_SECONDS_FROM_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,4 @@ def parse_duration_ms(text: str, *, flag: str, least_ms: int = 1) -> int:
 
 def format_duration(duration_ms: int) -> str:
     """Show a duration as the page does: `42ms` below ten seconds, then `12.3s`."""
-    return f"{duration_ms}ms" if duration_ms < 10_000 else f"{duration_ms / 1000:.1f}s"
+    return f"{duration_ms}ms" if duration_ms < _SECONDS_FROM_MS else f"{duration_ms / 1000:.1f}s"
