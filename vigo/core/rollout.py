@@ -131,16 +131,23 @@ class Run:
         """Where the task stands as far as its own events tell; `interrupted` is for an observer to say."""
         return TaskStatus.RUNNING if self.finished is None else self.finished.status
 
-    def outcome(self, host: str) -> Outcome | None:
-        """Return the host's outcome, or None while it has none; what a finished task never started was skipped."""
+    def outcome(self, host: str, *, interrupted: bool = False) -> Outcome | None:
+        """Return the host's outcome, or None while it has none.
+
+        What a finished task never started was skipped. `interrupted` says that the control process died: what was in
+        flight then is lost, the rest was skipped.
+        """
         result = self.results.get(host)
         if result is not None:
             return result.outcome
-        return Outcome.SKIPPED if self.finished is not None else None
+        if interrupted and host in self.in_flight:
+            return Outcome.LOST
+        return Outcome.SKIPPED if interrupted or self.finished is not None else None
 
-    def counts(self) -> Mapping[Outcome, int]:
-        """Return how many hosts have each outcome, skipped ones included once the task has finished."""
-        return Counter(outcome for host in self.hosts if (outcome := self.outcome(host)) is not None)
+    def counts(self, *, interrupted: bool = False) -> Mapping[Outcome, int]:
+        """Return how many hosts have each outcome; hosts without one are not counted."""
+        outcomes = (self.outcome(host, interrupted=interrupted) for host in self.hosts)
+        return Counter(outcome for outcome in outcomes if outcome is not None)
 
     def _start(self, batch: tuple[str, ...]) -> Step:
         free = self.dispatched.policy.fanout - len(self.in_flight)

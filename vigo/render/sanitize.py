@@ -21,10 +21,10 @@ def clean(text: str) -> str:
 
 
 def clean_block(data: bytes) -> str:
-    """Return remote output as lines that no terminal acts on.
+    r"""Return remote output as lines that no terminal acts on.
 
-    Newlines and tabs stay, `\\r\\n` becomes a newline, a lone carriage return and bytes that are not UTF-8 are shown as
-    escapes (`\\r`, `\\xff`).
+    Newlines and tabs stay, `\r\n` becomes a newline, a lone carriage return and bytes that are not UTF-8 are shown as
+    escapes (`\r`, `\xff`).
     """
     text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
     return _NOT_PLAIN.sub(lambda match: _escape(match[0], kept="\n\t"), text)

@@ -1,0 +1,83 @@
+"""One block a host, in the reference page's form: header, standard output, then standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from vigo.core.model import HostResult, Kill, Outcome, Output
+from vigo.core.quantity import format_duration
+from vigo.core.rollout import Run
+from vigo.render.sanitize import clean, clean_block
+
+Kept: TypeAlias = Callable[[str], bytes | None]
+"""Digest -> kept bytes; None when they were pruned."""
+
+
+def host_blocks(run: Run, kept: Kept, *, interrupted: bool = False) -> Iterator[str]:
+    """Yield the block of each host in plan order; hosts that have not started are left out while the task runs."""
+    for host in run.hosts:
+        block = host_block(run, host, kept, interrupted=interrupted)
+        if block:
+            yield block
+
+
+def host_block(run: Run, host: str, kept: Kept, *, interrupted: bool = False) -> str:
+    """Return one host's block, newline included; empty for a host that waits for its turn."""
+    result = run.results.get(host)
+    if result is not None:
+        return _line(host, header(result)) + _text(result.stdout, kept) + _text(result.stderr, kept)
+    outcome = run.outcome(host, interrupted=interrupted)
+    if outcome is Outcome.LOST:
+        return _line(host, "[lost] outcome unknown: the control process died while it ran")
+    if outcome is not None:
+        return _line(host, f"[{outcome}]")
+    return _line(host, "[running]") if host in run.in_flight else ""
+
+
+def header(result: HostResult) -> str:
+    """Return what stands behind the host's name: `[complete] exit=0 42ms`."""
+    duration = format_duration(result.duration_ms)
+    match result.outcome:
+        case Outcome.COMPLETE | Outcome.FAILED:
+            end = f"exit={result.exit_code}" if result.signal is None else f"signal={clean(result.signal)}"
+            said = f"{end} {duration}"
+        case Outcome.TIMEOUT | Outcome.CANCELLED:
+            said = f"{duration} {_kill(result)}".rstrip()
+        case Outcome.UNREACHABLE:
+            said = f"{result.reason}: {clean(result.detail)}"
+        case Outcome.REJECTED:
+            said = clean(result.detail)
+        case Outcome.LOST:
+            said = f"{duration} outcome unknown"
+        case Outcome.SKIPPED:
+            said = ""
+    return f"[{result.outcome}] {said}".rstrip()
+
+
+def _kill(result: HostResult) -> str:
+    if result.kill is not Kill.UNVERIFIED:
+        return result.kill or ""
+    pids = ", ".join(map(str, result.kill_pids))
+    return f"{Kill.UNVERIFIED}: still there: {pids}" if pids else f"{Kill.UNVERIFIED}"
+
+
+def _line(host: str, said: str) -> str:
+    return f"--- {clean(host)} {said}\n"
+
+
+def _text(output: Output, kept: Kept) -> str:
+    if output.total_bytes == 0:
+        return ""
+    data = kept(output.kept_sha256)
+    if data is None:
+        return f"[{output.total_bytes} bytes of output are no longer kept; sha256 {output.sha256}]\n"
+    if not output.is_cut:
+        return _ended(clean_block(data))
+    dropped = output.total_bytes - output.kept_bytes
+    mark = f"[… {dropped} of {output.total_bytes} bytes not kept; sha256 of all {output.sha256} …]\n"
+    return _ended(clean_block(data[: output.head_bytes])) + mark + _ended(clean_block(data[output.head_bytes :]))
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") or not text else text + "\n"
