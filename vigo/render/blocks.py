@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from vigo.core.model import HostResult, Kill, Outcome, Output
 from vigo.core.quantity import format_duration
@@ -37,22 +37,27 @@ def host_block(run: Run, host: str, kept: Kept, *, interrupted: bool = False) ->
 
 def header(result: HostResult) -> str:
     """Return what stands behind the host's name: `[complete] exit=0 42ms`."""
+    return f"[{result.outcome}] {_said(result)}".rstrip()
+
+
+def _said(result: HostResult) -> str:
     duration = format_duration(result.duration_ms)
     match result.outcome:
         case Outcome.COMPLETE | Outcome.FAILED:
             end = f"exit={result.exit_code}" if result.signal is None else f"signal={clean(result.signal)}"
-            said = f"{end} {duration}"
+            return f"{end} {duration}"
         case Outcome.TIMEOUT | Outcome.CANCELLED:
-            said = f"{duration} {_kill(result)}".rstrip()
+            return f"{duration} {_kill(result)}"
         case Outcome.UNREACHABLE:
-            said = f"{result.reason}: {clean(result.detail)}"
+            return f"{result.reason}: {clean(result.detail)}"
         case Outcome.REJECTED:
-            said = clean(result.detail)
+            return clean(result.detail)
         case Outcome.LOST:
-            said = f"{duration} outcome unknown"
+            return f"{duration} outcome unknown"
         case Outcome.SKIPPED:
-            said = ""
-    return f"[{result.outcome}] {said}".rstrip()
+            return ""
+        case _:
+            assert_never(result.outcome)
 
 
 def _kill(result: HostResult) -> str:

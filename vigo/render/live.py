@@ -1,0 +1,113 @@
+"""Readers of a run's records while it happens: results on stdout, one line per batch and mishap on stderr."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from vigo.core.events import CancelRequested, GateChecked, HostFinished, HostStarted, Record, TaskFinished
+from vigo.core.model import Outcome
+from vigo.core.quantity import format_duration
+from vigo.core.ranges import fold
+from vigo.core.rollout import Run
+from vigo.render.blocks import Kept, header, host_block
+from vigo.render.sanitize import clean
+
+
+class BlockPrinter:
+    """Prints each batch's blocks in plan order as soon as the batch has ended, and the rest at the end."""
+
+    def __init__(self, out: TextIO, kept: Kept) -> None:
+        self._out = out
+        self._kept = kept
+        self._printed = 0
+        self._waiting: list[int] | None = None
+
+    def on_record(self, record: Record, run: Run) -> None:
+        """Print what this event made complete."""
+        match record.event:
+            case HostFinished():
+                self._count_down(run)
+            case TaskFinished():
+                self._print(run, len(run.batches))
+            case _:
+                pass
+
+    def _count_down(self, run: Run) -> None:
+        """Batches are barriers: each result belongs to the first batch that still waits for one."""
+        if self._waiting is None:
+            self._waiting = [len(batch) for batch in run.batches]
+        self._waiting[self._printed] -= 1
+        if self._waiting[self._printed] == 0:
+            self._print(run, self._printed + 1)
+
+    def _print(self, run: Run, until: int) -> None:
+        for batch in run.batches[self._printed : until]:
+            for host in batch:
+                self._out.write(host_block(run, host, self._kept))
+        self._printed = until
+        self._out.flush()
+
+
+class ProgressLines:
+    """Tells the operator, line by line, about batches, gates and hosts that did not complete."""
+
+    def __init__(self, err: TextIO) -> None:
+        self._err = err
+        self._batch = -1
+
+    def on_record(self, record: Record, run: Run) -> None:
+        """Write the line for this event, if it is one that the operator should see."""
+        line = self._line(record, run)
+        if line:
+            self._err.write(line + "\n")
+            self._err.flush()
+
+    def _line(self, record: Record, run: Run) -> str:
+        match event := record.event:
+            case HostStarted() if event.batch > self._batch:
+                self._batch = event.batch
+                size = _hosts(len(run.batches[event.batch]))
+                return f"batch {event.batch}: {size} ({event.batch + 1} of {len(run.batches)})"
+            case HostFinished() if event.result.outcome is not Outcome.COMPLETE:
+                return f"{clean(event.host)}: {header(event.result)}"
+            case GateChecked():
+                verdict = "passed" if event.passed else "FAILED"
+                duration = format_duration(event.duration_ms)
+                return f"health check after batch {event.batch}: {verdict}, {clean(event.detail)} ({duration})"
+            case CancelRequested():
+                return f"{event.cause}: {self._consequence(event, run)}"
+            case _:
+                return ""
+
+    def _consequence(self, event: CancelRequested, run: Run) -> str:
+        running = _hosts(len(run.in_flight))
+        if event.now:
+            return f"killing the command on {running}"
+        return f"no further host starts, {running} still running will finish; once more kills them"
+
+
+def summary(task: str, run: Run, *, interrupted: bool = False) -> str:
+    """Return the last lines of a run: why it stopped, hosts by outcome (folded), and what to type next."""
+    hosts: dict[Outcome, list[str]] = {}
+    for host in run.hosts:
+        outcome = run.outcome(host, interrupted=interrupted)
+        if outcome is not None:
+            hosts.setdefault(outcome, []).append(host)
+    lines = [
+        f"  {outcome:<12}{len(names):>6}  {clean(fold(names))}" for outcome in Outcome if (names := hosts.get(outcome))
+    ]
+    verdict = run.finished.status if run.finished is not None else "unfinished"
+    reason = run.finished.reason if run.finished is not None else ""
+    return "\n".join([f"{verdict}: {clean(reason)}" if reason else f"{verdict}", *lines, *_next(task, hosts)]) + "\n"
+
+
+def _next(task: str, hosts: dict[Outcome, list[str]]) -> list[str]:
+    missed = [outcome for outcome in Outcome if outcome in hosts and outcome is not Outcome.COMPLETE]
+    if not missed:
+        return [f"next: vigo task status {task}"]
+    wanted = "+".join(missed)
+    return [f"next: vigo task status {task}", f"      vigo inventory list --target run:{task}:{wanted}"]
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host" if count == 1 else f"{count} hosts"
