@@ -139,8 +139,29 @@ class TaskFinished:
     """Why it stopped early, with the numbers; empty when it did not."""
 
 
+@dataclass(frozen=True, slots=True)
+class OutputPruned:
+    """Kept output was dropped from the journal, on request. It belongs to no task."""
+
+    kind: ClassVar[str] = "output.pruned"
+    durable: ClassVar[bool] = True
+
+    operator: str
+    before_seq: int
+    """Dropped was what no event from this seq on names."""
+    outputs: int
+    """How many were dropped."""
+
+
 Event: TypeAlias = (
-    TaskDispatched | TaskBlocked | HostStarted | HostFinished | GateChecked | CancelRequested | TaskFinished
+    TaskDispatched
+    | TaskBlocked
+    | HostStarted
+    | HostFinished
+    | GateChecked
+    | CancelRequested
+    | TaskFinished
+    | OutputPruned
 )
 
 
@@ -189,6 +210,8 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Event:
             return CancelRequested(**payload)
         case TaskFinished.kind:
             return TaskFinished(TaskStatus(payload["status"]), payload["reason"])
+        case OutputPruned.kind:
+            return OutputPruned(**payload)
         case _:
             raise ValueError(f"unknown kind of event {kind!r}; a newer vigo may have written it")
 

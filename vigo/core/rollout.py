@@ -23,6 +23,7 @@ from vigo.core.events import (
     GateChecked,
     HostFinished,
     HostStarted,
+    OutputPruned,
     TaskBlocked,
     TaskDispatched,
     TaskFinished,
@@ -121,7 +122,7 @@ class Run:
                 self._cancel(event)
             case TaskFinished():
                 self.finished = event
-            case TaskDispatched() | TaskBlocked():
+            case TaskDispatched() | TaskBlocked() | OutputPruned():
                 raise ValueError(f"{event.kind} cannot follow a dispatch")
             case _:
                 assert_never(event)

@@ -1,0 +1,134 @@
+"""Kernel locks (flock) on files: they end with the process that holds them, however it ends.
+
+A run's lock is held by its control process from before the dispatch until after the end is written; a task that has
+not ended and whose lock is free was interrupted. A pid would not do: pids are used again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vigo.core.errors import JournalError
+
+_POLL_S = 0.01
+
+
+class RunLock:
+    """The lock of one task, held from construction until `release` or the end of the process.
+
+    The descriptor is close-on-exec, so a child program never keeps a task alive.
+    Raises JournalError when another process holds it or the file cannot be made.
+    """
+
+    def __init__(self, folder: Path, task: str) -> None:
+        self._path = _lock_path(folder, task)
+        fd = _take(self._path)
+        if fd is None:
+            raise JournalError(f"task {task} is run by another process; wait for it or cancel it there")
+        self._fd: int | None = fd
+
+    def release(self) -> None:
+        """Give the lock back and remove its file; again is harmless."""
+        if self._fd is None:
+            return
+        fd, self._fd = self._fd, None
+        try:
+            # Still held, so nobody else can hold a lock on this path: whoever waits finds the file gone and takes anew.
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            pass  # a lock file that stays (read-only by now) is free, and a free lock means the same as none
+        finally:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def is_running(folder: Path, task: str) -> bool:
+    """Say whether the control process of a task is alive. Creates nothing.
+
+    Raises JournalError when that cannot be told.
+    """
+    path = _lock_path(folder, task)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise JournalError(f"{path}: cannot tell whether the task runs: {error.strerror}") from error
+    try:
+        # Shared, so that two who ask at once do not take each other for the run.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@contextmanager
+def held(path: Path, wait_ms: int) -> Iterator[None]:
+    """Hold a lock file for a short piece of work. The file stays.
+
+    Raises JournalError when another process keeps it longer than `wait_ms`.
+    """
+    deadline = time.monotonic() + wait_ms / 1000
+    while (fd := _take(path)) is None:
+        if time.monotonic() >= deadline:
+            raise JournalError(f"{path}: held by another process for more than {wait_ms} ms; see `fuser {path}`")
+        time.sleep(_POLL_S)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock_path(folder: Path, task: str) -> Path:
+    return folder / f"{task}.lock"
+
+
+def _take(path: Path) -> int | None:
+    """Open and lock the file that has this name now; None when another process holds it."""
+    try:
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            if not _flock(fd):
+                return None
+            if _is_at(fd, path):
+                return fd
+            os.close(fd)  # its holder removed the file between our open and our lock
+    except OSError as error:
+        raise JournalError(
+            f"{path}: cannot be locked: {error.strerror}; vigo needs a data folder it can write"
+        ) from error
+
+
+def _flock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return False
+    except OSError:
+        os.close(fd)
+        raise
+    return True
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
