@@ -2,15 +2,42 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fmt faults bench docs clean
+.PHONY: demo test check fmt faults bench system clean
+
+demo: $(VENV)/.installed  ## the built-in lab, the main job, its history; cleans up after itself
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
+
+test: $(VENV)/.dev system  ## what CI runs
+	$(BIN)/pytest tests/core --cov --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest --ignore=tests/core
+
+check: $(VENV)/.dev  ## lint, types, layers, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+faults: $(VENV)/.dev system  ## the fault catalogue with its full counts
+	$(BIN)/pytest -m faults -rA
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+system:  # OpenSSH's server and the shells that the tests need; root on Debian only, elsewhere those tests are skipped
+	@sh tests/system.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/.installed: pyproject.toml vigo/__init__.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	$(PIP) 'pip>=25.1'
+	$(PIP) --group dev
 	touch $@

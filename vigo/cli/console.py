@@ -1,0 +1,59 @@
+"""The operator's end: three streams, each judged for its own terminal, and questions asked on it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TextIO
+
+from vigo.render.sanitize import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where results go (`out`), where everything else goes (`err`), and where answers come from (`answers`)."""
+
+    out: TextIO
+    err: TextIO
+    answers: TextIO
+
+    @classmethod
+    def of_process(cls) -> Console:
+        """Use the process's own streams; what they cannot encode is shown as an escape instead of raising."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        return cls(sys.stdout, sys.stderr, sys.stdin)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a terminal to ask on and to answer from."""
+        return self.answers.isatty() and self.err.isatty()
+
+    def show(self, text: str) -> None:
+        """Write a result, as it is, to standard output."""
+        self.out.write(text)
+
+    def say(self, line: str) -> None:
+        """Write one line for the operator to standard error; text from outside is cleaned here."""
+        self.say_lines(line.replace("\n", " "))
+
+    def say_lines(self, text: str) -> None:
+        """Write several lines, each of them cleaned."""
+        self.err.write("".join(f"{clean(line)}\n" for line in text.split("\n")))
+        self.err.flush()
+
+    def ask(self, question: str) -> str:
+        """Ask on the terminal and return the answer without its line end; empty at end of file."""
+        self.err.write(question)
+        self.err.flush()
+        answer = self.answers.readline()
+        if not answer.endswith("\n"):
+            self.err.write("\n")
+        return answer.strip()
+
+    def ask_secret(self, question: str) -> str:
+        """Ask without echo. Call only where `can_ask`."""
+        import getpass
+
+        return getpass.getpass(question, stream=self.err)

@@ -1,0 +1,63 @@
+"""`task status` and `task list`: readings of the journal. Neither SSH nor an event loop comes near this path."""
+
+from __future__ import annotations
+
+from vigo.adapters.store import Store
+from vigo.cli.console import Console
+from vigo.cli.wiring import journal_path
+from vigo.core.errors import Exit, NoMatchError
+from vigo.core.events import TaskStatus
+from vigo.core.history import Task
+from vigo.render import reports
+
+
+def show_status(prefix: str | None, form: str, console: Console) -> Exit:
+    """Show one task: the one whose id begins with `prefix`, or the last one."""
+    with Store.reading(journal_path()) as store:
+        task_id = store.last() if prefix is None else store.find(prefix)
+        if task_id is None:
+            raise NoMatchError("there are no tasks yet; start one with `vigo task run COMMAND --target TARGET`")
+        task, status = store.observe(task_id)
+        _show_task(task, status, form, store, console)
+    return Exit.OK
+
+
+def show_list(limit: int, form: str, console: Console) -> Exit:
+    """Show the last `limit` tasks, newest first."""
+    with Store.reading(journal_path()) as store:
+        tasks = store.tasks(limit)
+    match form:
+        case "json":
+            console.show(reports.dump({"schema": reports.SCHEMA, "tasks": list(map(reports.summary_json, tasks))}))
+        case "jsonl":
+            console.show("".join(map(reports.dump, map(reports.summary_json, tasks))))
+        case "tsv":
+            console.show(reports.list_tsv(tasks))
+        case _:
+            console.show(reports.list_text(tasks, cut=console.out.isatty()))
+    return Exit.OK
+
+
+def _show_task(task: Task, status: TaskStatus, form: str, store: Store, console: Console) -> None:
+    run = task.run
+    match form:
+        case "json":
+            console.show(reports.dump(reports.task_json(task, status, store.kept)))
+        case "jsonl":
+            hosts = () if run is None else reports.hosts_json(run, status, store.kept)
+            console.out.writelines(map(reports.dump, hosts))
+        case "tsv":
+            console.show("" if run is None else reports.hosts_tsv(run, status))
+        case _:
+            console.out.writelines(reports.status_text(task, status, store.kept))
+            _explain(task, status, console)
+
+
+def _explain(task: Task, status: TaskStatus, console: Console) -> None:
+    """Say on stderr what the page's form has no line for."""
+    if task.blocked is not None:
+        console.say(f"blocked: {task.blocked.reason}: {task.blocked.pattern}")
+    elif status is TaskStatus.INTERRUPTED:
+        console.say("interrupted: the control process died; what was in flight then is lost: its outcome is unknown")
+    elif task.run is not None and task.run.finished is not None and task.run.finished.reason:
+        console.say(f"{status}: {task.run.finished.reason}")
