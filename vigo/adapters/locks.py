@@ -28,6 +28,7 @@ class RunLock:
     """
 
     def __init__(self, folder: Path, task: str) -> None:
+        self.task = task
         self._path = _lock_path(folder, task)
         fd = _take(self._path)
         if fd is None:

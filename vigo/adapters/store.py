@@ -1,0 +1,184 @@
+"""The journal on disk: appends events to one hash chain in SQLite, synced where an act depends on it.
+
+Rule 1: what permits an act is on disk before `append` returns; so is every end.
+Rule 2: seq and predecessor are read and the rows written in one `BEGIN IMMEDIATE`, so writers cannot fork the chain.
+Rule 3: what has no canonical form is refused; then nothing of the call is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+import string
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vigo.adapters.locks import RunLock
+from vigo.adapters.store_head import read_head, refuse_lost_tail, write_head
+from vigo.adapters.store_open import LOCKS, in_words, open_to_write, prepare_folder
+from vigo.adapters.store_read import BUSY_TIMEOUT_MS, Reading
+from vigo.core.chain import GENESIS, Point, canonical, link
+from vigo.core.errors import JournalError
+from vigo.core.events import Event, OutputPruned, Record, TaskBlocked, TaskDispatched, TaskFinished, to_payload
+
+_ID_ALPHABET = string.digits + string.ascii_lowercase
+_ID_LENGTH = 7
+_ID_TRIES = 20
+_HEAD_KINDS = (TaskDispatched, TaskBlocked, TaskFinished, OutputPruned)
+
+
+class TaskIdTakenError(JournalError):
+    """Another task has this id already; nothing was written."""
+
+
+def new_task_id() -> str:
+    """Return `t` and seven random characters of `[0-9a-z]`; that it is new only the journal can tell."""
+    return "t" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store(Reading):
+    """The journal of one data folder, for writing and reading. It opens at the first write or question.
+
+    `clock` gives the time that is stamped on events; a lock that others hold is waited for `busy_timeout_ms`.
+    One object belongs to one thread; any number of processes may write at once.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+        new_id: Callable[[], str] = new_task_id,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    ) -> None:
+        super().__init__(folder, busy_timeout_ms=busy_timeout_ms)
+        self._clock = clock
+        self._new_id = new_id
+        self._writer: sqlite3.Connection | None = None
+        self._is_synced = False
+
+    def close(self) -> None:
+        """Close the database; a later write or question opens it again."""
+        if self._connection is self._writer:
+            self._connection = None
+        super().close()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with in_words(self.path):
+                writer.close()
+
+    def dispatch(self, event: TaskDispatched) -> tuple[Record, RunLock]:
+        """Open a task under a new id and return its record and its lock, which the caller holds until the end.
+
+        Raises JournalError; then no task was opened, or (when the head alone could not be written) one that reads as
+        interrupted.
+        """
+        prepare_folder(self.folder)
+        for _ in range(_ID_TRIES):
+            lock = RunLock(self.folder / LOCKS, self._new_id())
+            try:
+                return self.append(lock.task, [event])[0], lock
+            except TaskIdTakenError:
+                lock.release()
+            except BaseException:
+                lock.release()
+                raise
+        raise JournalError(f"{self.path}: no free task id in {_ID_TRIES} tries; try again")
+
+    def block(self, event: TaskBlocked) -> Record:
+        """Record a refused task under a new id. Raises JournalError."""
+        for _ in range(_ID_TRIES):
+            with suppress(TaskIdTakenError):
+                return self.append(self._new_id(), [event])[0]
+        raise JournalError(f"{self.path}: no free task id in {_ID_TRIES} tries; try again")
+
+    def append(self, task: str, events: Sequence[Event], outputs: Sequence[bytes] = ()) -> Sequence[Record]:
+        """Write the events, and the kept bytes that they name by digest, in one transaction; return the records.
+
+        Synced to disk before returning if any event is `durable`. Raises JournalError; then nothing of this call was
+        written, save when it is the head file that could not be: the message says so.
+        """
+        if not events:
+            return ()
+        payloads = [self._payload(task, event) for event in events]
+        at = _stamp(self._clock())
+        with in_words(self.path), self._transaction(synced=any(event.durable for event in events)) as connection:
+            end = self._end(connection)
+            records = []
+            for event, data in zip(events, payloads, strict=True):
+                end = self._insert(connection, end, (at, task, event.kind, getattr(event, "host", None), data))
+                records.append(Record(end.seq, at, task, event, end.digest))
+            kept = ((hashlib.sha256(data).hexdigest(), data) for data in outputs if data)
+            connection.executemany("INSERT OR IGNORE INTO output VALUES (?, ?)", kept)
+        if any(isinstance(event, _HEAD_KINDS) for event in events):
+            write_head(self.folder, end, self._busy_timeout_ms)
+        return records
+
+    def _payload(self, task: str, event: Event) -> str:
+        try:
+            canonical(task)
+            return canonical(to_payload(event)).decode()
+        except ValueError as error:
+            raise JournalError(f"{self.path}: a {event.kind} event cannot be written: {error}") from error
+
+    @contextmanager
+    def _transaction(self, *, synced: bool) -> Iterator[sqlite3.Connection]:
+        connection = self._open_to_write()
+        if synced is not self._is_synced:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            self._is_synced = synced
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself; the first error is the one to tell
+                connection.execute("ROLLBACK")
+            raise
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        if self._writer is None:
+            head = self._head()
+            writer = open_to_write(self.folder, self._busy_timeout_ms)
+            try:
+                row = head and writer.execute("SELECT digest FROM events WHERE seq = ?", (head.seq,)).fetchone()
+                refuse_lost_tail(self.folder, head, row[0] if row else None)
+            except BaseException:
+                writer.close()
+                raise
+            writer.execute("PRAGMA synchronous = NORMAL")
+            super().close()
+            self._writer = self._connection = writer
+        return self._writer
+
+    def _head(self) -> Point | None:
+        try:
+            return read_head(self.folder)
+        except ValueError as error:
+            raise JournalError(f"{error}; see `vigo audit verify`") from error
+
+    @staticmethod
+    def _end(connection: sqlite3.Connection) -> Point:
+        row = connection.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        return Point(0, GENESIS) if row is None else Point(*row)
+
+    @staticmethod
+    def _insert(connection: sqlite3.Connection, end: Point, columns: tuple[str, str, str, str | None, str]) -> Point:
+        seq = end.seq + 1
+        digest = link(end.digest, (seq, *columns))
+        try:
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", (seq, *columns, digest))
+        except sqlite3.IntegrityError as error:
+            raise TaskIdTakenError(f"task id {columns[1]} is taken") from error
+        return Point(seq, digest)
+
+
+def _stamp(now: datetime) -> str:
+    return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
