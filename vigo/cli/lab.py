@@ -1,0 +1,210 @@
+"""`vigo lab`: start, look at, end and disturb a fleet of real SSH servers on this machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vigo.cli.console import Console
+from vigo.core.errors import Exit, NoMatchError, UsageError, VigoError
+
+if TYPE_CHECKING:
+    from vigo.core.nodes import Node
+    from vigo.lab.fleet import Member
+    from vigo.lab.state import RunningLab
+
+app = typer.Typer(help="A fleet to try things on: real SSH servers on this machine.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """Forms of what `vigo lab` reports."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class HealthState(StrEnum):
+    """What the health URL can be told to say."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+OutputOption = Annotated[Format, typer.Option("--output", "-o", help="Form of the result.")]
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
+
+
+@app.command(epilog="Example: vigo lab up --hosts 20")
+def up(
+    hosts: Annotated[
+        int | None, typer.Option(min=1, max=20_000, help="How many hosts.  [default: as many as the inventory has]")
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="INVENTORY", help="Take names, groups, traits and tasks from this file or folder."),
+    ] = None,
+    output: OutputOption = Format.TEXT,
+) -> int:
+    """Start the lab in the background."""
+    from vigo.lab import lifecycle
+    from vigo.lab.state import lab_folder, running_lab
+
+    console = Console.of_process()
+    folder = lab_folder()
+    lab = running_lab(folder)
+    if lab is not None:
+        _refuse_other(lab, hosts, like)
+        console.say("the lab is already up")
+    else:
+        members, tasks = _fleet(hosts, like)
+        started = time.monotonic()
+        lab = lifecycle.up(folder, members, tasks)
+        console.say(f"lab: {len(members)} hosts ready in {time.monotonic() - started:.1f} s")
+    console.say(f"note: the lab's commands run on this machine, as {lab.runs_as}, each host in a scratch home;")
+    console.say("      hostname, systemctl, service, reboot and shutdown are stand-ins that touch nothing else")
+    _show(lab, output, console)
+    console.say('next: vigo task run uptime --target "*.web.*" -i lab')
+    return Exit.OK
+
+
+@app.command()
+def status(output: OutputOption = Format.TEXT) -> int:
+    """Show the lab's hosts, ports and faults."""
+    _show(_require_lab(), output, Console.of_process())
+    return Exit.OK
+
+
+@app.command()
+def down() -> int:
+    """End the lab and everything it started."""
+    from vigo.lab import lifecycle
+    from vigo.lab.state import lab_folder
+
+    console = Console.of_process()
+    ended = lifecycle.down(lab_folder())
+    console.say("the lab is down" if ended else "no lab was up")
+    return Exit.OK
+
+
+@app.command()
+def health(state: Annotated[HealthState, typer.Argument(help="What the health URL says from now on.")]) -> int:
+    """Make the lab's health URL say 200 (up) or 503 (down)."""
+    from vigo.lab.control import ask
+
+    lab = _require_lab()
+    ask(lab.folder, {"do": "health", "up": state is HealthState.UP})
+    Console.of_process().show(f"{lab.health_url} {state.value}\n")
+    return Exit.OK
+
+
+@app.command("break", epilog="Example: vigo lab break web-02.example.com exit:3")
+def break_(
+    host: HostArgument,
+    fault: Annotated[str, typer.Argument(metavar="refuse|hang|slow|exit:N", help="What goes wrong from now on.")],
+) -> int:
+    """Let one host refuse, hang, be slow, or end every command with an exit code."""
+    from vigo.lab.faults import parse_fault
+
+    return _set_fault(host, str(parse_fault(fault)))
+
+
+@app.command()
+def heal(host: HostArgument) -> int:
+    """Make one host well again."""
+    return _set_fault(host, "")
+
+
+def _set_fault(host: str, fault: str) -> int:
+    from vigo.lab.control import ask
+
+    lab = _require_lab()
+    name = _known(host, lab)
+    ask(lab.folder, {"do": "fault", "host": name, "fault": fault})
+    Console.of_process().show(f"{name} {fault or 'well'}\n")
+    return Exit.OK
+
+
+def _known(host: str, lab: RunningLab) -> str:
+    """Return the host's name as the lab spells it. Raises NoMatchError with the nearest names."""
+    from vigo.core.inventory_names import did_you_mean
+
+    names = {known.name.lower(): known.name for known in lab.hosts}
+    name = names.get(host.lower())
+    if name is None:
+        hint = did_you_mean(host, tuple(names.values())) or "`vigo lab status` shows its hosts"
+        raise NoMatchError(f"host {host!r}: not in the lab; {hint}")
+    return name
+
+
+def _require_lab() -> RunningLab:
+    from vigo.lab.state import running_lab
+
+    lab = running_lab()
+    if lab is None:
+        raise NoMatchError("no lab is up; start one with `vigo lab up`")
+    return lab
+
+
+def _refuse_other(lab: RunningLab, hosts: int | None, like: str | None) -> None:
+    """Raise VigoError when another lab was asked for than the one that runs."""
+    if like is not None or (hosts is not None and hosts != len(lab.hosts)):
+        raise VigoError(f"a lab of {len(lab.hosts)} hosts is already up; end it with `vigo lab down` first")
+
+
+def _fleet(count: int | None, like: str | None) -> tuple[list[Member], str]:
+    """Return the lab's members and its tasks file, after the example fleet or the given inventory."""
+    from vigo.adapters.inventory_yaml import load
+    from vigo.lab.fleet import Member, grow
+    from vigo.lab.places import EXAMPLE_FLEET
+
+    inventory = load(EXAMPLE_FLEET if like is None else Path(like))
+    if not inventory.hosts:
+        raise UsageError(f"--like {like}: has no hosts that a lab could be like; name an inventory with hosts")
+    members = [Member(host.name, host.groups, dict(host.traits)) for host in inventory.hosts]
+    tasks = {name: _plain(node) for name, node in inventory.tasks.items()}
+    text = "tasks:\n" + "".join(
+        f"  {json.dumps(name, ensure_ascii=False)}: {json.dumps(task, ensure_ascii=False)}\n"
+        for name, task in tasks.items()
+    )
+    return grow(members, count or len(members)), text if tasks else ""
+
+
+def _plain(node: Node) -> object:
+    """Return a parsed YAML node as the value it was written from."""
+    from vigo.core.nodes import ListNode, ScalarNode
+
+    if isinstance(node, ScalarNode):
+        return node.value
+    if isinstance(node, ListNode):
+        return [_plain(item) for item in node.items]
+    return {key: _plain(value) for key, _, value in node}
+
+
+def _show(lab: RunningLab, output: Format, console: Console) -> None:
+    from vigo.lab.control import ask
+
+    answer = ask(lab.folder, {"do": "faults"})
+    state = HealthState.UP if answer["up"] else HealthState.DOWN
+    found = answer["faults"]
+    faults = found if isinstance(found, dict) else {}
+    hosts = [{"name": host.name, "port": host.port, "fault": faults.get(host.name)} for host in lab.hosts]
+    if output is Format.JSON:
+        report = {
+            "schema": 1,
+            "inventory": str(lab.inventory),
+            "health": {"url": lab.health_url, "state": state.value},
+            "pid": lab.pid,
+            "runs_as": lab.runs_as,
+            "hosts": hosts,
+        }
+        console.show(json.dumps(report, ensure_ascii=False) + "\n")
+        return
+    width = max(len(host.name) for host in lab.hosts)
+    rows = [f"{host.name:{width}}  127.0.0.1:{host.port:<5}  {faults.get(host.name, 'well')}" for host in lab.hosts]
+    console.show(f"inventory: {lab.inventory}\nhealth:    {lab.health_url} {state.value}\n")
+    console.show("".join(f"{row}\n" for row in rows))
