@@ -156,6 +156,8 @@ class Run:
         return Start(hosts, self._batch) if free > 0 else Wait()
 
     def _host_started(self, event: HostStarted) -> None:
+        if event.batch != self._batch or len(self.in_flight) >= self.dispatched.policy.fanout:
+            raise ValueError(f"host {event.host!r} may not start in batch {event.batch} now")
         self._move_cursor(event.host)
         self.in_flight[event.host] = event.batch
 
@@ -171,7 +173,7 @@ class Run:
 
     def _move_cursor(self, host: str) -> None:
         batch = self.batches[self._batch] if self._batch < len(self.batches) else ()
-        if self._started >= len(batch) or batch[self._started] != host:
+        if self.halted is not None or self._started >= len(batch) or batch[self._started] != host:
             raise ValueError(f"host {host!r} was started out of turn in batch {self._batch}")
         self._started += 1
 
@@ -193,6 +195,9 @@ class Run:
             )
 
     def _gate_checked(self, event: GateChecked) -> None:
+        step = self.next_step()
+        if not isinstance(step, Check) or step.batch != event.batch:
+            raise ValueError(f"the gate after batch {event.batch} was checked out of turn")
         self.gates.append(event)
         if event.passed:
             self._next_batch()
