@@ -42,7 +42,8 @@ def parse_health_url(text: str) -> HealthUrl:
     if parts.scheme not in _PORTS:
         raise _bad(text, "only http:// and https:// are probed")
     if parts.username is not None or parts.password is not None:
-        raise _bad(text, "user names and passwords do not belong in a URL; use an endpoint without login")
+        shown = f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"  # no password in a CI log
+        raise _bad(shown, "user names and passwords do not belong in a URL; use an endpoint without login")
     if not parts.hostname:
         raise _bad(text, "it names no host; write http://HOST/PATH")
     if port == 0:
