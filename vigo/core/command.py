@@ -96,7 +96,9 @@ def check(wire_text: str) -> None:
     if not wire_text.strip():
         raise UsageError("the command is empty; give the text that the hosts shall run")
     if "\0" in wire_text:
-        raise UsageError(f"the command has a NUL character at offset {wire_text.index(chr(0))}; no shell can be given one")
+        raise UsageError(
+            f"the command has a NUL character at offset {wire_text.index(chr(0))}; no shell can be given one"
+        )
     surrogate = re.search("[\ud800-\udfff]", wire_text)
     if surrogate is not None:
         raise UsageError(f"the command is not valid text at offset {surrogate.start()}; write it in UTF-8")

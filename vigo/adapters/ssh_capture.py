@@ -1,0 +1,84 @@
+"""Takes in what a host sends: counts and digests every byte, keeps a bounded head and tail."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from vigo.core.model import Output
+
+_LINE_BYTES_MAX = 4096
+"""A start-up file's line longer than this is passed on before its end; the greeting is far shorter."""
+
+
+class Capture:
+    """One output stream: at most `kept_max` bytes stay in memory, half head and half tail."""
+
+    __slots__ = ("_digest", "_head", "_head_max", "_tail", "_tail_max", "_total")
+
+    def __init__(self, kept_max: int) -> None:
+        self._head_max = kept_max // 2
+        self._tail_max = kept_max - self._head_max
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._total = 0
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._total += len(data)
+        self._digest.update(data)
+        room = self._head_max - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if len(self._tail) > 2 * self._tail_max:
+            del self._tail[: -self._tail_max or None]
+
+    def close(self) -> tuple[Output, bytes]:
+        """Return what is known of the stream, and the kept bytes."""
+        if len(self._tail) > self._tail_max:
+            del self._tail[: -self._tail_max or None]
+        kept = bytes(self._head + self._tail)
+        output = Output(
+            total_bytes=self._total,
+            sha256=self._digest.hexdigest(),
+            kept_bytes=len(kept),
+            kept_sha256=hashlib.sha256(kept).hexdigest(),
+            head_bytes=len(self._head) if self._total > len(kept) else len(kept),
+        )
+        return output, kept
+
+
+class Greeting:
+    """Finds the wrapper's one line in stderr and takes it out, so that the command's output is its own."""
+
+    __slots__ = ("_partial", "_pattern", "pid")
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+        self._partial = b""
+        self.pid: int | None = None
+        """The command's pid on its host, once the wrapper has told it."""
+
+    def filter(self, data: bytes) -> bytes:
+        """Return what of the stream can be passed on now."""
+        if self.pid is not None:
+            return data
+        data = self._partial + data
+        found = self._pattern.search(data)
+        if found is not None:
+            self.pid = int(found[1])
+            self._partial = b""
+            return data[: found.start()] + data[found.end() :]
+        cut = data.rfind(b"\n") + 1
+        if len(data) - cut > _LINE_BYTES_MAX:
+            cut = len(data)
+        self._partial = data[cut:]
+        return data[:cut]
+
+    def rest(self) -> bytes:
+        """Return what was held back when the stream ended."""
+        rest, self._partial = self._partial, b""
+        return rest

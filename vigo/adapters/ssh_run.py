@@ -1,0 +1,257 @@
+"""One order on one host: connect, execute once, watch the deadline, kill, look, tell.
+
+Rule 1: the open channel is the border. Before it the host is `unreachable` and nothing ran; after it a connection that dies
+is `lost`, and nothing is ever tried again.
+Rule 2: at the deadline the host is told to kill, and a second session looks for what is left: `killed` is never assumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncssh
+
+from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
+from vigo.adapters.ssh_errors import Phase, Unreached
+from vigo.adapters.ssh_options import Endpoint
+from vigo.adapters.ssh_session import CommandSession, Recording
+from vigo.core.command import KILL_LINE, Wire, look, read_look
+from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason, Stream
+
+_MS_PER_S = 1000
+_IDLE_S = 1.0
+"""After the exit, output that a background process holds open is awaited this long since its last byte."""
+_AFTER_GRACE_S = 4.0
+"""For the host's rounds of KILL and for the look at what is left, on top of the grace."""
+_CHANNEL_CLOSE_S = 1.0
+_LOOK_S = 2.0
+_LOOK_PAUSE_S = 0.2
+_LOOK_BYTES_MAX = 64 * 1024
+_LOGIN_SHELL_EXITS = {1, 126, 127, 255}
+"""What nologin, false and a shell that cannot start /bin/sh exit with."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One order on its way."""
+
+    connector: Connector
+    endpoint: Endpoint
+    wire: Wire
+    limits: Limits
+    connect_timeout_ms: int
+    mark: str
+    recording: Recording
+    _cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    _opening: asyncio.Task[_Link] | None = None
+    _session: CommandSession | None = None
+
+    def cancel(self) -> None:
+        """Have the command killed, or never started."""
+        self._cancelled.set()
+        if self._opening is not None and (self._session is None or not self._session.opened.done()):
+            self._opening.cancel()
+        elif self._session is not None:
+            self._session.interrupt()
+
+    async def carry_out(self) -> Ended:
+        """Run the order to its end. Raises Unreached if nothing ran."""
+        self._session = session = CommandSession(self.wire.stdin, self.recording)
+        self._opening = asyncio.create_task(self._open(session))
+        try:
+            link = await self._opening
+        except asyncio.CancelledError:
+            if not self._cancelled.is_set() or not self._opening.cancelled():
+                await _end(self._opening)
+                raise
+            return Ended(HostResult(Outcome.CANCELLED, detail="cancelled while connecting; nothing ran"))
+        if self._cancelled.is_set():
+            session.interrupt()
+        try:
+            result = await self._watch(link, session)
+        finally:
+            await _end(link.execution)
+            await close(link.connection)
+        return self.recording.close(result)
+
+    async def _open(self, session: CommandSession) -> _Link:
+        """Get as far as an open channel, inside the connect deadline."""
+        progress = Progress()
+        async with self.connector.deadline(self.connect_timeout_ms, progress):
+            connection = await self.connector.connect(self.endpoint, progress)
+            progress.phase = Phase.CHANNEL
+            try:
+                return await self._open_channel(connection, self.wire.exec_string, session)
+            except BaseException:
+                connection.abort()
+                raise
+
+    async def _open_channel(self, connection: Connection, exec_string: str, session: CommandSession) -> _Link:
+        execution = asyncio.create_task(_execute(connection, exec_string, session))
+        try:
+            events: set[asyncio.Future[Any]] = {execution, session.opened}
+            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            await _end(execution)
+            raise
+        if not session.opened.done():
+            refusal = execution.result() or "closed"
+            raise Unreached(Reason.CHANNEL, f"{self.endpoint.place} opens no session: {refusal}; see its log")
+        return _Link(connection, execution)
+
+    async def _watch(self, link: _Link, session: CommandSession) -> HostResult:
+        deadline = session.opened_at + self.limits.timeout_ms / _MS_PER_S
+        await asyncio.wait({session.ended}, timeout=max(0.0, deadline - time.monotonic()))
+        if self._cancelled.is_set() and not session.has_exit:
+            return await self._stop(Outcome.CANCELLED, link, session)
+        if not session.ended.done():
+            return await self._stop(Outcome.TIMEOUT, link, session)
+        await _drain(session, deadline)
+        if session.signal is not None and session.ended_at >= deadline:
+            return await self._stop(Outcome.TIMEOUT, link, session)
+        return await self._judge(link, session)
+
+    async def _judge(self, link: _Link, session: CommandSession) -> HostResult:
+        """Turn an end that came by itself into a result."""
+        duration_ms = _duration_ms(session)
+        if not session.has_exit:
+            return await self._judge_silence(link, duration_ms)
+        if self.recording.pid is None:
+            return self._judge_stranger(session, duration_ms)
+        outcome = Outcome.COMPLETE if session.exit_code == 0 else Outcome.FAILED
+        return HostResult(outcome, duration_ms, exit_code=session.exit_code, signal=session.signal)
+
+    async def _judge_silence(self, link: _Link, duration_ms: int) -> HostResult:
+        if not link.connection.is_closed():
+            await asyncio.wait({link.execution}, timeout=_CHANNEL_CLOSE_S)
+            if link.execution.done() and link.execution.result() and not link.connection.is_closed():
+                raise Unreached(Reason.CHANNEL, f"{self.endpoint.place} runs no commands for this login; see its log")
+            return HostResult(
+                Outcome.LOST, duration_ms, detail="the channel closed without an exit status; outcome unknown"
+            )
+        return HostResult(
+            Outcome.LOST,
+            duration_ms,
+            detail="the connection died while the command may have run; it has until its deadline",
+        )
+
+    def _judge_stranger(self, session: CommandSession, duration_ms: int) -> HostResult:
+        """Judge an exit without the wrapper's greeting: something else ran in the command's place."""
+        words = " ".join(self.recording.first_words().split())
+        told = f"exit {session.exit_code}" if session.exit_code is not None else f"signal {session.signal}"
+        said = f"{told}: {words!r}" if words else told
+        if session.exit_code in _LOGIN_SHELL_EXITS:
+            user = self.endpoint.user
+            raise Unreached(
+                Reason.NO_SHELL,
+                f"the login shell of {user} took no command ({said}); give {user} a shell that runs commands",
+            )
+        return HostResult(
+            Outcome.LOST,
+            duration_ms,
+            detail=f"something else ran in the command's place ({said}); a forced command, or a start-up file that exits?",
+        )
+
+    async def _stop(self, outcome: Outcome, link: _Link, session: CommandSession) -> HostResult:
+        """Have the host kill the command, wait for it, and look for what is left."""
+        until = time.monotonic() + self.limits.grace_ms / _MS_PER_S + _AFTER_GRACE_S
+        session.write(KILL_LINE)
+        session.rearm()
+        await asyncio.wait({session.ended}, timeout=until - time.monotonic() - _LOOK_S)
+        duration_ms = _duration_ms(session)
+        session.close()
+        await asyncio.wait({session.drained}, timeout=_CHANNEL_CLOSE_S)
+        kill, pids = await self._verify(link.connection, until)
+        if self.recording.pid is None and kill is Kill.KILLED:
+            kill = Kill.UNVERIFIED
+        detail = "" if kill is Kill.KILLED else _unverified_detail(self.recording.pid, pids)
+        return HostResult(outcome, duration_ms, detail=detail, kill=kill, kill_pids=pids)
+
+    async def _verify(self, connection: Connection, until: float) -> tuple[Kill, tuple[int, ...]]:
+        """Look until nothing is left or the time is up: over this connection, or once over a new one."""
+        fresh: Connection | None = None
+        pids: tuple[int, ...] = ()
+        try:
+            async with asyncio.timeout(max(0.5, until - time.monotonic())):
+                while True:
+                    left = await self._look(connection)
+                    if left is None:
+                        if fresh is not None:
+                            break
+                        connection = fresh = await self.connector.connect(self.endpoint.again(), Progress())
+                        continue
+                    pids = left
+                    if not pids:
+                        return Kill.KILLED, ()
+                    await asyncio.sleep(_LOOK_PAUSE_S)
+        except (TimeoutError, Unreached):
+            pass
+        finally:
+            if fresh is not None:
+                await close(fresh)
+        return Kill.UNVERIFIED, pids
+
+    async def _look(self, connection: Connection) -> tuple[int, ...] | None:
+        """Return the pids that are left of the command, or None if nobody could look."""
+        recording = Recording(_LOOK_BYTES_MAX, self.mark, lambda _stream, _data: None)
+        session = CommandSession(b"", recording)
+        with contextlib.suppress(TimeoutError, Unreached):
+            async with asyncio.timeout(_LOOK_S):
+                link = await self._open_channel(connection, look(self.mark, self.recording.pid or 0), session)
+                try:
+                    await asyncio.wait({session.drained})
+                finally:
+                    session.close()
+                    await _end(link.execution)
+        return read_look(self.mark, recording.kept(Stream.STDOUT))
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """An open channel: its connection, and the task that waits for the reply to the exec request."""
+
+    connection: Connection
+    execution: asyncio.Task[str | None]
+
+
+async def _execute(connection: Connection, exec_string: str, session: CommandSession) -> str | None:
+    """Open a channel and send the exec request; None when it was accepted, else what the server or the wire said."""
+    try:
+        await connection.create_session(lambda: session, exec_string, encoding=None, request_pty=False)
+    except (asyncssh.Error, OSError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+async def _drain(session: CommandSession, deadline: float) -> None:
+    """Wait for the rest of the output: to its end, or until a process that holds it open has been silent for long enough."""
+    while not session.drained.done():
+        now = time.monotonic()
+        patience_s = min(max(session.heard_at, session.ended_at) + _IDLE_S, deadline) - now
+        if patience_s <= 0:
+            return
+        await asyncio.wait({session.drained}, timeout=patience_s)
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
+
+
+def _duration_ms(session: CommandSession) -> int:
+    return round(((session.ended_at or time.monotonic()) - session.opened_at) * _MS_PER_S)
+
+
+def _unverified_detail(pid: int | None, pids: tuple[int, ...]) -> str:
+    if pids:
+        return "processes of the command could not be killed: " + " ".join(map(str, pids))
+    if pid is None:
+        return "the command had not begun (a slow start-up file?); what the login shell started may still run"
+    return "nobody could look whether processes of the command are left"

@@ -1,0 +1,159 @@
+"""One command on one open channel: what arrives is recorded, and three moments can be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import asyncssh
+
+from vigo.adapters.ssh_capture import Capture, Greeting
+from vigo.core.command import greeting
+from vigo.core.model import Ended, HostResult, Stream
+
+_FIRST_WORDS_BYTES = 200
+
+
+class Recording:
+    """Both output streams of one command, as they are to be kept."""
+
+    def __init__(self, kept_max: int, mark: str, tell: Callable[[Stream, bytes], None]) -> None:
+        self._captures = {stream: Capture(kept_max) for stream in Stream}
+        self._greeting = Greeting(greeting(mark))
+        self._tell = tell
+
+    @property
+    def pid(self) -> int | None:
+        """The command's pid on its host, once the wrapper has told it."""
+        return self._greeting.pid
+
+    def take(self, stream: Stream, data: bytes) -> None:
+        """Take the next bytes of a stream."""
+        if stream is Stream.STDERR:
+            data = self._greeting.filter(data)
+        self._keep(stream, data)
+
+    def flush(self) -> None:
+        """Take in what was held back: the streams have ended."""
+        self._keep(Stream.STDERR, self._greeting.rest())
+
+    def first_words(self) -> str:
+        """Return how the output begins, stderr if it has any."""
+        shown = self.kept(Stream.STDERR) or self.kept(Stream.STDOUT)
+        return shown[:_FIRST_WORDS_BYTES].decode("utf-8", "replace")
+
+    def kept(self, stream: Stream) -> bytes:
+        """Return the kept bytes of a stream."""
+        return self._captures[stream].close()[1]
+
+    def close(self, result: HostResult) -> Ended:
+        """Put the output to its result."""
+        self.flush()
+        stdout, kept_stdout = self._captures[Stream.STDOUT].close()
+        stderr, kept_stderr = self._captures[Stream.STDERR].close()
+        kept = tuple(data for data in (kept_stdout, kept_stderr) if data)
+        return Ended(replace(result, stdout=stdout, stderr=stderr), kept)
+
+    def _keep(self, stream: Stream, data: bytes) -> None:
+        if data:
+            self._captures[stream].write(data)
+            self._tell(stream, data)
+
+
+class CommandSession(asyncssh.SSHClientSession[bytes]):
+    """The client's side of one exec request."""
+
+    def __init__(self, stdin: bytes, recording: Recording) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        """Done when the channel is open: from here on the exec request may have left."""
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when the exit came, when the channel closed without one, or at an interrupt."""
+        self.drained: asyncio.Future[None] = self._loop.create_future()
+        """Done when nothing more can come."""
+        self.exit_code: int | None = None
+        self.signal: str | None = None
+        self.opened_at = self.ended_at = self.heard_at = 0.0
+        """Seconds on the monotonic clock; 0.0 until it happened."""
+        self._stdin = stdin
+        self._recording = recording
+        self._eof = False
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+
+    @property
+    def has_exit(self) -> bool:
+        """Whether the host said how the command ended."""
+        return self.exit_code is not None or self.signal is not None
+
+    def interrupt(self) -> None:
+        """Wake up whoever waits for the end."""
+        _settle(self.ended)
+
+    def rearm(self) -> None:
+        """Make `ended` wait again if it was only interrupted."""
+        if not self.ended_at:
+            self.ended = self._loop.create_future()
+
+    def write(self, data: bytes) -> None:
+        """Write to the command's life line; a channel that is gone takes nothing."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.write(data)
+
+    def close(self) -> None:
+        """Close the channel."""
+        if self._channel is not None:
+            self._channel.close()
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """Mark the border after which nothing is retried; asyncssh sends the exec request next."""
+        self._channel = chan
+        self.opened_at = self.heard_at = time.monotonic()
+        _settle(self.opened)
+
+    def session_started(self) -> None:
+        """Send the secrets: the server accepted the exec request."""
+        if self._stdin:
+            self.write(self._stdin)
+
+    def data_received(self, data: bytes, datatype: Any) -> None:  # noqa: ANN401 - asyncssh's own type is int or None
+        """Record what came."""
+        self.heard_at = time.monotonic()
+        self._recording.take(Stream.STDERR if datatype == asyncssh.EXTENDED_DATA_STDERR else Stream.STDOUT, data)
+
+    def eof_received(self) -> bool:
+        """Keep our own direction open: it is the command's life line."""
+        self._eof = True
+        if self.has_exit:
+            _settle(self.drained)
+        return True
+
+    def exit_status_received(self, status: int) -> None:
+        """Take the exit code."""
+        self.exit_code = status
+        self._end()
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:  # noqa: ARG002, FBT001 - asyncssh's signature
+        """Take the signal that ended the command."""
+        self.signal = signal
+        self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - without an exit the outcome is unknown, whatever the cause
+        """Nothing more can come."""
+        self._recording.flush()
+        self._end()
+        _settle(self.drained)
+
+    def _end(self) -> None:
+        if not self.ended_at:
+            self.ended_at = time.monotonic()
+        _settle(self.ended)
+        if self._eof:
+            _settle(self.drained)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
