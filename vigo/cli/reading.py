@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from vigo.adapters.store import Store
+from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
-from vigo.cli.wiring import journal_path
+from vigo.cli.wiring import journal_folder
 from vigo.core.errors import Exit, NoMatchError
 from vigo.core.events import TaskStatus
 from vigo.core.history import Task
 from vigo.render import reports
 
+TEXT = "text"
+
 
 def show_status(prefix: str | None, form: str, console: Console) -> Exit:
     """Show one task: the one whose id begins with `prefix`, or the last one."""
-    with Store.reading(journal_path()) as store:
+    with Reading(journal_folder()) as store:
         task_id = store.last() if prefix is None else store.find(prefix)
         if task_id is None:
             raise NoMatchError("there are no tasks yet; start one with `vigo task run COMMAND --target TARGET`")
         task, status = store.observe(task_id)
-        _show_task(task, status, form, store, console)
+        show_task(task, status, form, store, console)
     return Exit.OK
 
 
 def show_list(limit: int, form: str, console: Console) -> Exit:
     """Show the last `limit` tasks, newest first."""
-    with Store.reading(journal_path()) as store:
+    with Reading(journal_folder()) as store:
         tasks = store.tasks(limit)
     match form:
         case "json":
@@ -38,7 +40,8 @@ def show_list(limit: int, form: str, console: Console) -> Exit:
     return Exit.OK
 
 
-def _show_task(task: Task, status: TaskStatus, form: str, store: Store, console: Console) -> None:
+def show_task(task: Task, status: TaskStatus, form: str, store: Reading, console: Console) -> None:
+    """Show one task in the asked form."""
     run = task.run
     match form:
         case "json":
@@ -50,6 +53,7 @@ def _show_task(task: Task, status: TaskStatus, form: str, store: Store, console:
             console.show("" if run is None else reports.hosts_tsv(run, status))
         case _:
             console.out.writelines(reports.status_text(task, status, store.kept))
+            console.out.flush()
             _explain(task, status, console)
 
 

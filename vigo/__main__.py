@@ -1,0 +1,7 @@
+"""`python -m vigo` is `vigo`."""
+
+from __future__ import annotations
+
+from vigo.cli.main import main
+
+main()

@@ -1,0 +1,104 @@
+"""The composition root: which inventory, which journal, which transport. Nothing is decided here about hosts."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+from pathlib import Path
+
+from vigo.adapters.places import config_folder, data_folder
+from vigo.cli.console import Console
+from vigo.core.errors import ConfigError
+from vigo.core.inventory import Inventory
+from vigo.core.plan import Policy
+from vigo.engine.ports import Transport
+
+LAB = "lab"
+_INVENTORY_NAMES = ("inventory", "inventory.yaml", "inventory.yml")
+
+
+def journal_folder() -> Path:
+    """Return the folder where the journal is, or will be."""
+    return data_folder()
+
+
+def load_inventory(option: str | None, console: Console | None = None) -> Inventory:
+    """Find and read the inventory; say on stderr which one was taken and why.
+
+    Raises ConfigError when there is none or it cannot be used.
+    """
+    from vigo.adapters.inventory_yaml import load
+
+    path, why = find_inventory(option)
+    inventory = load(path)
+    (console or Console.of_process()).say(f"inventory: {path} ({why}; {len(inventory.hosts)} hosts)")
+    return inventory
+
+
+def find_inventory(option: str | None) -> tuple[Path, str]:
+    """Return the inventory's path and why it is this one.
+
+    In this order: `--inventory`, VIGO_INVENTORY, ./inventory, the user's config folder, a running lab.
+    """
+    asked = option or os.environ.get("VIGO_INVENTORY")
+    if asked:
+        return _lab_or_path(asked), "--inventory" if option else "VIGO_INVENTORY"
+    for folder, why in ((Path(), "./inventory"), (_config_folder(), "your config folder")):
+        for name in _INVENTORY_NAMES:
+            if folder is not None and (folder / name).exists():
+                return folder / name, why
+    lab = _running_lab()
+    if lab is not None:
+        return lab, "the running lab"
+    raise ConfigError(
+        "no inventory: there is no ./inventory, none in your config folder, and no lab runs; "
+        "name one with --inventory PATH or VIGO_INVENTORY, or start a lab with `vigo lab up`"
+    )
+
+
+def _lab_or_path(asked: str) -> Path:
+    if asked != LAB:
+        return Path(asked)
+    lab = _running_lab()
+    if lab is None:
+        raise ConfigError("inventory lab: no lab is running; start one with `vigo lab up`")
+    return lab
+
+
+def _running_lab() -> Path | None:
+    from vigo.lab.state import running_inventory
+
+    return running_inventory()
+
+
+def _config_folder() -> Path | None:
+    try:
+        return config_folder()
+    except ConfigError:
+        return None
+
+
+def login_name() -> str:
+    """Return who is asking: the login name, and under sudo the one who called it."""
+    caller = os.environ.get("SUDO_USER")
+    if caller and os.geteuid() == 0:
+        return caller
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def transport_for(policy: Policy, *, accept_new_host_keys: bool) -> Transport:
+    """Return the SSH transport of one run, with the user's own ssh_config and vigo's own known_hosts."""
+    from vigo.adapters.ssh import SshTransport
+
+    config = Path("~/.ssh/config").expanduser()
+    return SshTransport(
+        policy=policy,
+        known_hosts=data_folder() / "known_hosts",
+        accept_new=accept_new_host_keys,
+        ssh_config=config if config.exists() else None,
+        run_id=secrets.token_hex(4),
+    )
