@@ -35,6 +35,9 @@ class HealthState(StrEnum):
     DOWN = "down"
 
 
+_LISTED_MAX = 10
+"""Hosts that `lab up` lists one by one."""
+
 OutputOption = Annotated[Format, typer.Option("--output", "-o", help="Form of the result.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
 
@@ -67,7 +70,7 @@ def up(
         console.say(f"lab: {len(members)} hosts ready in {time.monotonic() - started:.1f} s")
     console.say(f"note: the lab's commands run on this machine, as {lab.runs_as}, each host in a scratch home;")
     console.say("      hostname, systemctl, service, reboot and shutdown are stand-ins that touch nothing else")
-    _show(lab, output, console)
+    _show(lab, output, console, rows_max=_LISTED_MAX)
     console.say('next: vigo task run uptime --target "*.web.*" -i lab')
     return Exit.OK
 
@@ -131,12 +134,14 @@ def _set_fault(host: str, fault: str) -> int:
 
 def _known(host: str, lab: RunningLab) -> str:
     """Return the host's name as the lab spells it. Raises NoMatchError with the nearest names."""
-    from vigo.core.inventory_names import did_you_mean
+    from vigo.core.inventory_names import nearest
 
     names = {known.name.lower(): known.name for known in lab.hosts}
     name = names.get(host.lower())
     if name is None:
-        hint = did_you_mean(host, tuple(names.values())) or "`vigo lab status` shows its hosts"
+        short = {known.partition(".")[0]: known for known in names.values()}
+        near = nearest(host, tuple(names.values())) or tuple(short[label] for label in nearest(host, tuple(short)))
+        hint = f"did you mean {' or '.join(near)}?" if near else "`vigo lab status` shows its hosts"
         raise NoMatchError(f"host {host!r}: not in the lab; {hint}")
     return name
 
@@ -185,7 +190,8 @@ def _plain(node: Node) -> object:
     return {key: _plain(value) for key, _, value in node}
 
 
-def _show(lab: RunningLab, output: Format, console: Console) -> None:
+def _show(lab: RunningLab, output: Format, console: Console, *, rows_max: int | None = None) -> None:
+    """Show the lab; in text form only the first `rows_max` hosts, and how many more there are."""
     from vigo.lab.control import ask
 
     answer = ask(lab.folder, {"do": "faults"})
@@ -207,4 +213,6 @@ def _show(lab: RunningLab, output: Format, console: Console) -> None:
     width = max(len(host.name) for host in lab.hosts)
     rows = [f"{host.name:{width}}  127.0.0.1:{host.port:<5}  {faults.get(host.name, 'well')}" for host in lab.hosts]
     console.show(f"inventory: {lab.inventory}\nhealth:    {lab.health_url} {state.value}\n")
-    console.show("".join(f"{row}\n" for row in rows))
+    console.show("".join(f"{row}\n" for row in rows[:rows_max]))
+    if rows_max is not None and len(rows) > rows_max:
+        console.show(f"… and {len(rows) - rows_max} more; `vigo lab status` lists them all\n")

@@ -40,7 +40,6 @@ class LabHost:
         self._socket = self._bound()
         self._server: asyncio.Server | None = None
         self._options: asyncssh.SSHServerConnectionOptions | None = None
-        self.connections: set[asyncio.BaseTransport] = set()
 
     async def set_fault(self, fault: Fault | None) -> None:
         """Play `fault` from now on; None heals. The first call opens the host."""
@@ -55,7 +54,7 @@ class LabHost:
             self._server = await loop.create_server(self._accept, sock=self._socket, backlog=_BACKLOG)
 
     def close(self) -> None:
-        """Accept nothing more and drop every connection."""
+        """Accept nothing more."""
         if self._server:
             self._server.close()
         self._socket.close()
