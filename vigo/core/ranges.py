@@ -22,10 +22,12 @@ _NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)", re.ASCII)
 
 
 class RangeError(ValueError):
-    """A bracket that is no range. `str(error)` is the reason and the way out; the caller adds the place."""
+    """A bracket that is no range, or too much of it; the caller adds the place."""
 
-    def __init__(self, reason: str, offset: int = 0) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, way_out: str, offset: int = 0) -> None:
+        super().__init__(f"{reason}; {way_out}")
+        self.reason = reason
+        self.way_out = way_out
         self.offset = offset
         """Where in the text the bracket stands, from 0."""
 
@@ -79,9 +81,9 @@ def parse(text: str) -> tuple[Piece, ...]:
         start = bracket.end()
     pieces.append(_literal(text, start, len(text)))
     if len(pieces) > 2 * BRACKETS_MAX + 1:
-        raise RangeError(f"has more than {BRACKETS_MAX} ranges; write several names")
+        raise RangeError(f"has more than {BRACKETS_MAX} ranges", "write several names")
     if "" in pieces[1:-1]:
-        raise RangeError("has two ranges side by side; put a character between them")
+        raise RangeError("has two ranges side by side", "put a character between them")
     return tuple(piece for piece in pieces if piece != "")
 
 
@@ -108,7 +110,9 @@ def expand(text: str, *, members_max: int = MEMBERS_MAX) -> tuple[str, ...]:
     """
     pieces = parse(text)
     if size(pieces) > members_max:
-        raise RangeError(f"stands for {size(pieces)} names, at most {members_max} are allowed; make the range smaller")
+        raise RangeError(
+            f"stands for {size(pieces)} names, at most {members_max} are allowed", "make the range smaller"
+        )
     return tuple(members(pieces))
 
 
@@ -148,7 +152,7 @@ def _literal(text: str, start: int, end: int) -> str:
     """Return the text between two brackets, in which no bracket may be left."""
     for offset in range(start, end):
         if text[offset] in "[]":
-            raise RangeError("has a bracket that is no range; write whole numbers as [01-20]", offset)
+            raise RangeError("has a bracket that is no range", "write whole numbers as [01-20]", offset)
     return text[start:end]
 
 
@@ -156,10 +160,10 @@ def _span(bracket: re.Match[str]) -> Span:
     first, last = bracket.groups()
     width = len(first) if first.startswith("0") else 1
     if int(first) > int(last):
-        raise RangeError(f"{bracket[0]} runs backwards; write the smaller number first", bracket.start())
+        raise RangeError(f"{bracket[0]} runs backwards", "write the smaller number first", bracket.start())
     span = Span(int(first), int(last), width)
     if last != f"{span.last:0{width}d}":
-        raise RangeError(f"{bracket[0]} is padded unevenly; write both ends with the same digits", bracket.start())
+        raise RangeError(f"{bracket[0]} is padded unevenly", "write both ends with the same digits", bracket.start())
     return span
 
 

@@ -1,0 +1,151 @@
+"""The fleet: which hosts there are, how each is reached, and what is known of it.
+
+Rule 1: precedence is defaults < outer group < inner group < later group in a host's list < host. An ancestor counts
+        once, before all groups below it.
+Rule 2: ssh settings and traits merge key by key; `origins` names the place that each value was taken from.
+Rule 3: a host's identity is its name, ignoring case; two hosts may share an address, never a name or a UUID.
+
+`inventory_build` makes an inventory from parsed files; this module holds it and answers questions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from vigo.core.errors import NoMatchError
+from vigo.core.inventory_names import did_you_mean
+from vigo.core.model import Host, TraitValue
+from vigo.core.nodes import MapNode
+from vigo.core.traits import overlay, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The nodes that the values came from, kept so that `origins` can name their places."""
+
+    defaults: MapNode | None = None
+    groups: Mapping[str, MapNode] = field(default_factory=dict)
+    """Dotted path -> the group's own map."""
+    hosts: Mapping[str, MapNode] = field(default_factory=dict)
+    """Name in lower case -> the host's own map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All hosts, in the order of the files."""
+
+    hosts: tuple[Host, ...]
+    groups: tuple[str, ...] = ()
+    """Every dotted path, outer groups before inner ones."""
+    tasks: Mapping[str, MapNode] = field(default_factory=dict)
+    """Named tasks as they stand in the file; `tasks` gives them their meaning."""
+    source: str = ""
+    """The file or folder it was read from, as the operator named it."""
+    layers: Layers = field(default=Layers(), repr=False, compare=False)
+    by_name: Mapping[str, Host] = field(init=False, repr=False, compare=False)
+    """Name in lower case -> host."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {host.name.lower(): host for host in self.hosts})
+
+    def get(self, name: str) -> Host | None:
+        """Return the host of this name, ignoring case, or None."""
+        return self.by_name.get(name.lower())
+
+    def require(self, name: str) -> Host:
+        """Return the host of this name, ignoring case. Raises NoMatchError with the nearest names."""
+        host = self.get(name)
+        if host is None:
+            hint = did_you_mean(name, self.by_name) or "`vigo inventory list` shows all hosts"
+            raise NoMatchError(f"host {name[:80]!r}: not in the inventory {self.source}; {hint}")
+        return host
+
+    def with_traits(self, gathered: Mapping[str, Mapping[str, TraitValue]]) -> Inventory:
+        """Return this inventory with traits that are known by host name laid under its own: what the file says wins."""
+        hosts = tuple(
+            replace(host, traits=overlay(gathered[host.name], host.traits)) if host.name in gathered else host
+            for host in self.hosts
+        )
+        return replace(self, hosts=hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one value of a host comes from."""
+
+    key: str
+    """`address`, `uuid`, `ssh.user`, `traits.os.distro`."""
+    value: TraitValue
+    layer: str
+    """`defaults`, `group prod.web`, `host`, `gathered`, or `derived` (the UUID of a name)."""
+    place: str = ""
+    """`file:line:column`; empty where no file says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAddress:
+    """Hosts that are reached at one address and port: allowed, and worth a look."""
+
+    endpoint: str
+    hosts: tuple[str, ...]
+
+
+def lineage(groups: Sequence[str]) -> tuple[str, ...]:
+    """Return the groups with their ancestors, in order of rising precedence, each once."""
+    return tuple(dict.fromkeys(path for group in groups for path in _ancestry(group)))
+
+
+def origins(inventory: Inventory, host: Host) -> tuple[Origin, ...]:
+    """Return each value of a host with the layer and the place that it was taken from; settings first, then traits."""
+    said = {key: (layer, place) for layer, node in _layers(inventory, host) for key, place in _places(node)}
+    values: dict[str, TraitValue] = {"uuid": host.uuid}
+    if host.address is not None:
+        values["address"] = host.address
+    for name in host.ssh.__dataclass_fields__:
+        value = getattr(host.ssh, name)
+        if value is not None:
+            values[f"ssh.{name}"] = value
+    values.update((f"traits.{path}", host.traits[path]) for path in sorted(host.traits))
+    unsaid = {"uuid": ("derived", "")}
+    return tuple(Origin(key, value, *said.get(key, unsaid.get(key, ("gathered", "")))) for key, value in values.items())
+
+
+def shared_addresses(inventory: Inventory) -> tuple[SharedAddress, ...]:
+    """Return the endpoints that more than one host has, in the inventory's order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for host in inventory.hosts:
+        found[f"{host.endpoint.lower()} port {host.ssh.port or 22}"].append(host.name)
+    return tuple(SharedAddress(endpoint, tuple(names)) for endpoint, names in found.items() if len(names) > 1)
+
+
+def _ancestry(group: str) -> Iterator[str]:
+    words = group.split(".")
+    return (".".join(words[: depth + 1]) for depth in range(len(words)))
+
+
+def _layers(inventory: Inventory, host: Host) -> Iterator[tuple[str, MapNode]]:
+    """Yield the layers that speak of a host, lowest precedence first."""
+    layers = inventory.layers
+    if layers.defaults is not None:
+        yield "defaults", layers.defaults
+    for path in lineage(host.groups):
+        if path in layers.groups:
+            yield f"group {path}", layers.groups[path]
+    own = layers.hosts.get(host.name.lower())
+    if own is not None:
+        yield "host", own
+
+
+def _places(node: MapNode) -> Iterator[tuple[str, str]]:
+    for key, mark, child in node:
+        if not isinstance(child, MapNode):
+            yield key, str(mark)
+        elif key == "ssh":
+            yield from ((_SSH_KEYS.get(name, f"ssh.{name}"), str(place)) for name, place, _ in child)
+        elif key == "traits":
+            yield from ((f"traits.{path}", str(place)) for path, place, _ in walk(child))
+
+
+_SSH_KEYS = {"address": "address", "connect_timeout": "ssh.connect_timeout_ms"}

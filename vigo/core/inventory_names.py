@@ -1,0 +1,96 @@
+"""What a host, an address or a group may be called, and which known name a mistyped one is nearest to.
+
+A name reaches command lines, paths, logs and target expressions, so whatever means something there is refused here:
+blanks, quotes, control characters, a leading `-`, the shell's and the target grammar's own characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from difflib import SequenceMatcher
+from heapq import nlargest
+from typing import Final
+
+from vigo.core.errors import ConfigError
+from vigo.core.nodes import Mark, wrong
+
+NAME_MAX: Final = 253
+"""Characters in a host's name or address, as in DNS."""
+RESERVED: Final = frozenset({"all", "and", "or", "not"})
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}", re.ASCII)
+_GROUP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", re.ASCII)
+_REFUSED: Final = frozenset("\"'`;$()&|<>[],=!@*?~\\#{}^/")
+_CANDIDATES_MAX: Final = 200
+_ALIKE: Final = 0.6
+
+
+def check_name(name: str, mark: Mark) -> None:
+    """Raise ConfigError unless a host may have this name."""
+    if _PLAIN.fullmatch(name) is None:
+        _check_signs(name, mark)
+    if name.lower() in RESERVED or name.lower().startswith("run:"):
+        raise wrong(mark, name, "is a word of the target grammar", "give the host another name")
+
+
+def check_address(address: str, mark: Mark) -> None:
+    """Raise ConfigError unless the text can be an address: a name, IPv4, or IPv6 without brackets."""
+    if _PLAIN.fullmatch(address) is None:
+        _check_signs(address, mark)
+
+
+def check_group(name: str, mark: Mark) -> None:
+    """Raise ConfigError unless a group may have this name; dots make paths of groups and are in no name."""
+    if _GROUP.fullmatch(name) is None:
+        way_out = "nest groups with `groups:`" if "." in name else "use letters, digits, _ and -, at most 63"
+        raise wrong(mark, name, "is no name for a group", way_out)
+
+
+def nearest(word: str, names: Collection[str], *, count: int = 3) -> tuple[str, ...]:
+    """Return up to `count` names that `word` may have been meant to be, the likeliest first.
+
+    Names that it begins (`web-01` for `web-01.example.com`) come before those that look alike. The time is bounded:
+    of many names only the 200 that share the longest beginning and end with the word are compared closely.
+    """
+    wanted = word.lower()[:NAME_MAX]
+    close = nlargest(_CANDIDATES_MAX, names, key=lambda name: _shared(wanted, name.lower()))
+    scored = sorted(((-_likeness(wanted, name.lower()), name) for name in close), key=lambda scored: scored[0])
+    return tuple(name for score, name in scored[:count] if -score >= _ALIKE)
+
+
+def did_you_mean(word: str, names: Collection[str]) -> str:
+    """Return `did you mean …?` with the nearest names, or an empty text when none is near."""
+    near = nearest(word, names)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _check_signs(text: str, mark: Mark) -> None:
+    if not text:
+        raise wrong(mark, '""', "is no name", "write one")
+    if len(text) > NAME_MAX:
+        raise wrong(mark, text, f"has {len(text)} characters, at most {NAME_MAX} are allowed", "shorten it")
+    if text.startswith("-"):
+        raise wrong(mark, text, "begins with -, as an option would", "begin with a letter or a digit")
+    for sign in text:
+        if sign in _REFUSED or sign.isspace() or not sign.isprintable():
+            raise _refused(text, sign, mark)
+
+
+def _refused(text: str, sign: str, mark: Mark) -> ConfigError:
+    name = "a blank" if sign.isspace() else repr(sign) if sign.isprintable() else f"U+{ord(sign):04X}"
+    way_out = "write whole numbers as [01-20]" if sign in "[]" else "use letters, digits and ._-"
+    return wrong(mark, text, f"holds {name}, which no name may", way_out)
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts share at their beginning, and, up to eight, at their end."""
+    bound = min(len(one), len(other))
+    start = next((at for at in range(bound) if one[at] != other[at]), bound)
+    bound = min(bound - start, 8)
+    return start + next((at for at in range(bound) if one[-1 - at] != other[-1 - at]), bound)
+
+
+def _likeness(wanted: str, name: str) -> float:
+    if wanted and name.startswith((wanted + ".", wanted + "-")):
+        return 1.0
+    return SequenceMatcher(None, wanted, name).ratio()
