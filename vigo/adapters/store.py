@@ -20,6 +20,7 @@ from vigo.adapters.locks import RunLock
 from vigo.adapters.store_head import read_head, refuse_lost_tail, write_head
 from vigo.adapters.store_open import LOCKS, in_words, open_to_write, prepare_folder
 from vigo.adapters.store_read import BUSY_TIMEOUT_MS, Reading
+from vigo.core.audit import kept_digests
 from vigo.core.chain import GENESIS, Point, canonical, link
 from vigo.core.errors import JournalError
 from vigo.core.events import Event, OutputPruned, Record, TaskBlocked, TaskDispatched, TaskFinished, to_payload
@@ -107,19 +108,63 @@ class Store(Reading):
         """
         if not events:
             return ()
-        payloads = [self._payload(task, event) for event in events]
-        at = _stamp(self._clock())
         with in_words(self.path), self._transaction(synced=any(event.durable for event in events)) as connection:
-            end = self._end(connection)
-            records = []
-            for event, data in zip(events, payloads, strict=True):
-                end = self._insert(connection, end, (at, task, event.kind, getattr(event, "host", None), data))
-                records.append(Record(end.seq, at, task, event, end.digest))
+            records = self._write(connection, task, events)
             kept = ((hashlib.sha256(data).hexdigest(), data) for data in outputs if data)
             connection.executemany("INSERT OR IGNORE INTO output VALUES (?, ?)", kept)
-        if any(isinstance(event, _HEAD_KINDS) for event in events):
-            write_head(self.folder, end, self._busy_timeout_ms)
+        self._after_commit(records)
         return records
+
+    def prune(self, operator: str, before_at: str) -> OutputPruned | None:
+        """Drop the kept output that no event from the time `before_at` (UTC, as in `Record.at`) on names.
+
+        No event is dropped; what was done is itself recorded. Returns None when there was nothing to drop. Raises
+        JournalError.
+        """
+        with in_words(self.path), self._transaction(synced=True) as connection:
+            before_seq = self._first_since(connection, before_at)
+            dropped = self._stored(connection) - self._named_from(connection, before_seq)
+            if not dropped:
+                return None
+            event = OutputPruned(operator, before_seq, len(dropped))
+            records = self._write(connection, "", [event])
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.executemany("DELETE FROM output WHERE digest = ?", ((digest,) for digest in dropped))
+        self._after_commit(records)
+        with suppress(sqlite3.Error):  # only gives space back: the output is gone either way
+            self._open_to_write().execute("VACUUM")
+        return event
+
+    def _write(self, connection: sqlite3.Connection, task: str, events: Sequence[Event]) -> list[Record]:
+        """Append the events to the chain, inside a transaction."""
+        at, end, records = _stamp(self._clock()), self._end(connection), []
+        for event in events:
+            data = self._payload(task, event)
+            end = self._insert(connection, end, (at, task, event.kind, getattr(event, "host", None), data))
+            records.append(Record(end.seq, at, task, event, end.digest))
+        return records
+
+    def _after_commit(self, records: Sequence[Record]) -> None:
+        if any(isinstance(record.event, _HEAD_KINDS) for record in records):
+            write_head(self.folder, Point(records[-1].seq, records[-1].digest), self._busy_timeout_ms)
+
+    @staticmethod
+    def _first_since(connection: sqlite3.Connection, at: str) -> int:
+        """Return the first seq at or after a time; the clock may have jumped, so every later event counts as later."""
+        (first,) = connection.execute("SELECT min(seq) FROM events WHERE at >= ?", (at,)).fetchone()
+        (end,) = connection.execute("SELECT max(seq) FROM events").fetchone()
+        return int(first if first is not None else (end or 0) + 1)
+
+    @staticmethod
+    def _stored(connection: sqlite3.Connection) -> set[str]:
+        return {digest for (digest,) in connection.execute("SELECT digest FROM output")}
+
+    def _named_from(self, connection: sqlite3.Connection, seq: int) -> set[str]:
+        rows = connection.execute("SELECT data FROM events WHERE seq >= ? AND kind = 'host.finished'", (seq,))
+        try:
+            return {kept for (data,) in rows for _, kept in kept_digests(data)}
+        except ValueError as error:
+            raise JournalError(f"{self.path}: {error}; nothing was dropped: see `vigo audit verify`") from error
 
     def _payload(self, task: str, event: Event) -> str:
         try:

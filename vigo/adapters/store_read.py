@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,11 +43,6 @@ class Reading:
         self._busy_timeout_ms = busy_timeout_ms
         self._connection: sqlite3.Connection | None = None
 
-    @classmethod
-    def reading(cls, folder: Path) -> Reading:
-        """Open the journal of a data folder for reading alone."""
-        return Reading(folder)
-
     def __enter__(self) -> Self:
         return self
 
@@ -64,7 +60,7 @@ class Reading:
 
     def last(self) -> str | None:
         """Return the id of the last task, or None when there is none."""
-        rows = self._ask(f"SELECT task FROM events INDEXED BY task_openings WHERE {OPENING} ORDER BY seq DESC LIMIT 1")  # noqa: S608 - constants
+        rows = self.ask(f"SELECT task FROM events INDEXED BY task_openings WHERE {OPENING} ORDER BY seq DESC LIMIT 1")  # noqa: S608 - constants
         return next((str(task) for (task,) in rows), None)
 
     def find(self, prefix: str) -> str:
@@ -74,7 +70,7 @@ class Reading:
         """
         if not prefix.isascii():
             raise NoMatchError(f"no task {prefix!r} in {self.path}; {self._nearest(ascii(prefix))}")
-        rows = self._ask(
+        rows = self.ask(
             f"SELECT task FROM events INDEXED BY task_ids WHERE {OPENING} AND task >= ? AND task < ? LIMIT ?",  # noqa: S608 - constants
             (prefix, prefix + "\U0010ffff", _NAMED_MAX + 1),
         )
@@ -111,7 +107,7 @@ class Reading:
 
     def tasks(self, limit: int) -> list[TaskSummary]:
         """Return the last `limit` tasks, newest first, from their first and last events alone."""
-        rows = self._ask(
+        rows = self.ask(
             f"SELECT {_COLUMNS} FROM events INDEXED BY task_openings WHERE {OPENING} ORDER BY seq DESC LIMIT ?",  # noqa: S608 - constants
             (min(max(limit, 0), _LIMIT_MAX),),
         )
@@ -120,23 +116,23 @@ class Reading:
     def records(self, task: str) -> Iterator[Record]:
         """Yield the records of one task, in order."""
         query = f"SELECT {_COLUMNS} FROM events INDEXED BY events_by_task WHERE task = ? ORDER BY seq"  # noqa: S608 - constants
-        yield from (self._record(row) for row in self._ask(query, (task,)))
+        yield from (self._record(row) for row in self.ask(query, (task,)))
 
     def records_after(self, seq: int, task: str | None = None) -> Iterator[Record]:
         """Yield the records behind `seq`, of all tasks or of one, in order: to follow a run, ask again and again."""
         if task is None:
             query, values = f"SELECT {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq", (seq,)  # noqa: S608 - constants
-            yield from (self._record(row) for row in self._ask(query, values))
+            yield from (self._record(row) for row in self.ask(query, values))
         else:
             query = f"SELECT {_COLUMNS} FROM events INDEXED BY events_by_task WHERE task = ? AND seq > ? ORDER BY seq"  # noqa: S608 - constants
-            yield from (self._record(row) for row in self._ask(query, (task, seq)))
+            yield from (self._record(row) for row in self.ask(query, (task, seq)))
 
     def kept(self, digest: str) -> bytes | None:
         """Return kept output by its SHA-256, or None when it was pruned.
 
         Raises TamperedError when the bytes are not the ones that were kept.
         """
-        for (data,) in self._ask("SELECT data FROM output WHERE digest = ?", (digest,)):
+        for (data,) in self.ask("SELECT data FROM output WHERE digest = ?", (digest,)):
             if not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() != digest:
                 raise TamperedError(f"{self.path}: kept output {digest[:12]}… was changed; see `vigo audit verify`")
             return data
@@ -148,7 +144,23 @@ class Reading:
             self._connection = open_to_read(self.folder, self._busy_timeout_ms)
         return self._connection
 
-    def _ask(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all questions inside the block see one state of the journal, whatever others write meanwhile."""
+        connection = self._open()
+        if connection is None:
+            yield
+            return
+        with in_words(self.path):
+            connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.Error):  # nothing was written; a damaged file may not even end a transaction
+                connection.execute("ROLLBACK")
+
+    def ask(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of one query, none while there is no journal; for the modules of the store."""
         connection = self._open()
         if connection is not None:
             with in_words(self.path):
@@ -181,7 +193,7 @@ class Reading:
         return summarise(opening, closing, alive=alive)
 
     def _closing(self, task: str) -> Record | None:
-        rows = self._ask(
+        rows = self.ask(
             f"SELECT {_COLUMNS} FROM events INDEXED BY task_ends WHERE task = ? AND kind = 'task.finished' "  # noqa: S608 - constants
             "ORDER BY seq DESC LIMIT 1",
             (task,),
@@ -190,7 +202,7 @@ class Reading:
 
     def _nearest(self, word: str) -> str:
         query = f"SELECT task FROM events INDEXED BY task_openings WHERE {OPENING} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants
-        recent = [str(task) for (task,) in self._ask(query, (_NEAREST_OF,))]
+        recent = [str(task) for (task,) in self.ask(query, (_NEAREST_OF,))]
         near = difflib.get_close_matches(word[:100], recent, n=3, cutoff=0.4)
         if near:
             return f"the nearest: {', '.join(near)}"

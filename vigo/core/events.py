@@ -8,7 +8,7 @@ without floats), so durations are whole milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
@@ -187,7 +187,7 @@ def to_payload(event: Event) -> Payload:
         case HostFinished():
             return {"host": event.host, **_result_payload(event.result)}
         case _:
-            return {name: _plain(getattr(event, name)) for name in event.__dataclass_fields__}
+            return {part.name: _plain(getattr(event, part.name)) for part in fields(event)}
 
 
 def from_payload(kind: str, payload: Mapping[str, Any]) -> Event:
