@@ -8,9 +8,10 @@ Rule 3: a list compares as "one of them"; its negation as "none of them".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from vigo.core.model import Scalar, TraitValue
 from vigo.core.nodes import ListNode, MapNode, Mark, Node, read_scalar, wrong
@@ -19,9 +20,12 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", re.ASCII)
 _INTEGER: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 _TOKEN: Final = re.compile(r"\d+|[^\d.]+", re.ASCII)
 _ITEMS_MAX: Final = 1_000
+REGEX_MAX: Final = 200
+_REPEATS_MAX: Final = 4
+_REGEX_PART: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P=|\(\??|.", re.DOTALL)
+"""An escape, a class, the beginning of a group, or any one character."""
 
-Paths = Mapping[str, TraitValue]
-Compare = Callable[[TraitValue], bool]
+Paths: TypeAlias = Mapping[str, TraitValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +149,45 @@ def _token_key(token: str) -> tuple[int, int, str]:
         return (0, 0, token)
     digits = token.lstrip("0")
     return (1, len(digits), digits)
+
+
+def compile_regex(pattern: str) -> re.Pattern[str]:
+    """Compile the pattern of `=~`, to be used with `search`.
+
+    Raises ValueError, with the reason and the way out, for what is no regular expression, and for shapes whose time
+    grows faster than a power of the value's length: a repeated group that repeats or chooses itself, back references.
+    """
+    if len(pattern) > REGEX_MAX:
+        raise ValueError(f"the pattern has more than {REGEX_MAX} characters; shorten it")
+    _refuse_explosive(pattern)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        raise ValueError(f"this is no regular expression: {error}; correct it, or use = with * and ?") from error
+
+
+def _refuse_explosive(pattern: str) -> None:
+    """Raise ValueError for a repeated group that holds a repetition or a choice, and for too many repetitions."""
+    choosy, closed, repeats = [False], False, 0
+    for part in _REGEX_PART.finditer(pattern):
+        match part[0][0]:
+            case "(":
+                choosy.append(False)
+            case ")" if len(choosy) > 1:
+                closed = choosy.pop()
+                choosy[-1] |= closed
+                continue
+            case "*" | "+" | "{":
+                repeats += 1
+                choosy[-1] = True
+                if closed or repeats > _REPEATS_MAX:
+                    raise ValueError("the pattern repeats a repetition or repeats too often; write it more simply")
+            case "|":
+                choosy[-1] = True
+            case "\\" if part[0][1:].isdecimal() and part[0] != "\\0":
+                raise ValueError("the pattern refers back to a group; write it without")
+            case _:
+                pass
+        closed = False
