@@ -10,6 +10,7 @@ from typing import cast
 
 import asyncssh
 
+from vigo.core.errors import VigoError
 from vigo.lab.account import lab_account
 from vigo.lab.command import Children, Place
 from vigo.lab.faults import parse_fault
@@ -78,7 +79,11 @@ class Lab:
         """Read one order, obey it, answer with one line of JSON."""
         try:
             order = json.loads(await reader.readline())
-            writer.write(json.dumps(await self._obey(order)).encode() + b"\n")
+            try:
+                answer = await self._obey(order)
+            except VigoError as error:
+                answer = {"error": str(error)}
+            writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         except (ValueError, OSError):
             pass  # whoever asked is gone, or is not vigo

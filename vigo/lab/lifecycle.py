@@ -56,9 +56,8 @@ def down(folder: Path) -> bool:
     """
     if not (folder / MARK).exists():
         return False
-    lab = running_lab(folder)
-    if lab is not None:
-        _end_server(lab)
+    if is_locked(folder):
+        _end_server(folder)
     _clear(folder)
     return True
 
@@ -124,18 +123,27 @@ def _launch(folder: Path, lock: int) -> None:
         raise VigoError(f"the lab in {folder} did not start: {reason}")
 
 
-def _end_server(lab: RunningLab) -> None:
+def _end_server(folder: Path) -> None:
     """Ask the server to end; make it end if it does not."""
     try:
-        ask(lab.folder, {"do": "down"})
+        ask(folder, {"do": "down"})
     except VigoError:
-        os.kill(lab.pid, signal.SIGKILL)  # its lock is held, so the pid is still its own
+        _kill_server(folder)
     deadline = time.monotonic() + _PATIENCE_S
-    while is_locked(lab.folder):
+    while is_locked(folder):
         if time.monotonic() > deadline:
-            os.kill(lab.pid, signal.SIGKILL)
+            _kill_server(folder)
             deadline += _PATIENCE_S
         time.sleep(0.01)
+
+
+def _kill_server(folder: Path) -> None:
+    """End a server that does not listen to reason. Its lock is held, so the pid it wrote down is still its own."""
+    lab = running_lab(folder)
+    if lab is not None:
+        os.kill(lab.pid, signal.SIGKILL)
+    elif is_locked(folder):
+        raise VigoError(f"the lab in {folder} is still being started; try again")
 
 
 def _clear(folder: Path, keep: str | None = None) -> None:

@@ -92,13 +92,20 @@ def running_lab(folder: Path | None = None) -> RunningLab | None:
     if not path.exists() or not is_locked(folder):
         return None
     facts = read_json(path)
-    hosts = cast("list[list[object]]", facts["hosts"])
+    try:
+        return _running(folder, facts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, "something in it is not as the lab wrote it") from error
+
+
+def _running(folder: Path, facts: dict[str, Json]) -> RunningLab:
+    hosts = cast("list[tuple[str, int]]", facts["hosts"])
     return RunningLab(
         folder=folder,
-        pid=int(cast("int", facts["pid"])),
+        pid=int(str(facts["pid"])),
         runs_as=str(facts["runs_as"]),
         health_url=str(facts["health_url"]),
-        hosts=tuple(Port(str(name), int(cast("int", port))) for name, port in hosts),
+        hosts=tuple(Port(str(name), int(port)) for name, port in hosts),
     )
 
 
@@ -116,12 +123,14 @@ def read_json(path: Path) -> dict[str, Json]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read as the lab's own file ({error}); see that no lab runs and remove its folder"
-        ) from error
+        raise _damaged(path, str(error)) from error
     if not isinstance(facts, dict):
-        raise ConfigError(f"{path}: does not hold what the lab wrote there; see that no lab runs and remove its folder")
+        raise _damaged(path, "it holds no map")
     return cast("dict[str, Json]", facts)
+
+
+def _damaged(path: Path, reason: str) -> ConfigError:
+    return ConfigError(f"{path}: is not what the lab wrote there ({reason}); run `vigo lab down` or remove its folder")
 
 
 def write_json(path: Path, facts: object) -> None:
