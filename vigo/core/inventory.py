@@ -10,7 +10,6 @@ Rule 3: a host's identity is its name, ignoring case; two hosts may share an add
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -84,14 +83,6 @@ class Origin:
     """`file:line:column`; empty where no file says it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SharedAddress:
-    """Hosts that are reached at one address and port: allowed, and worth a look."""
-
-    endpoint: str
-    hosts: tuple[str, ...]
-
-
 def lineage(groups: Sequence[str]) -> tuple[str, ...]:
     """Return the groups with their ancestors, in order of rising precedence, each once."""
     return tuple(dict.fromkeys(path for group in groups for path in _ancestry(group)))
@@ -110,14 +101,6 @@ def origins(inventory: Inventory, host: Host) -> tuple[Origin, ...]:
     values.update((f"traits.{path}", host.traits[path]) for path in sorted(host.traits))
     unsaid = {"uuid": ("derived", "")}
     return tuple(Origin(key, value, *said.get(key, unsaid.get(key, ("gathered", "")))) for key, value in values.items())
-
-
-def shared_addresses(inventory: Inventory) -> tuple[SharedAddress, ...]:
-    """Return the endpoints that more than one host has, in the inventory's order."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for host in inventory.hosts:
-        found[f"{host.endpoint.lower()} port {host.ssh.port or 22}"].append(host.name)
-    return tuple(SharedAddress(endpoint, tuple(names)) for endpoint, names in found.items() if len(names) > 1)
 
 
 def _ancestry(group: str) -> Iterator[str]:
