@@ -2,7 +2,7 @@
 
 Rule 1: only `{{ name }}` and `{{ name.more }}` are placeholders; `{{.Names}}` or `{{ x | y }}` stay as they are.
 Rule 2: in a command each value becomes exactly one shell word or a part of one, whatever is in it; a placeholder that
-stands where that cannot be promised makes the whole template unusable (`core/shellscan.py` judges the places).
+stands where that cannot be promised makes the whole template unusable (`core/shell` judges the places).
 Rule 3: in a URL each value is percent-encoded.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote as percent_encode
 
-from vigo.core.shellscan import Fault, scan
+from vigo.core.shell import Fault, scan
 
 _PLACEHOLDER = re.compile(r"\{\{[ \t]*(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)[ \t]*\}\}")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
