@@ -66,15 +66,22 @@ def prepare(request: Request, console: Console) -> Job:
     made = plan.make(hosts, policy)
     opening = TaskDispatched(
         operator=request.operator or login_name(),
-        command=subject.shown,
+        command=subject.bound.shown,
         target=target,
         batches=tuple(tuple(host.name for host in batch) for batch in made.batches),
         policy=policy,
         task_name=subject.task_name,
-        params=subject.params,
+        params=subject.bound.params,
         inventory=inventory.source,
     )
-    return Job(request, made, {host.name: host for host in made.hosts}, texts, opening, review(text.judged for text in texts.values()))
+    return Job(
+        request,
+        made,
+        {host.name: host for host in made.hosts},
+        texts,
+        opening,
+        review(text.judged for text in texts.values()),
+    )
 
 
 def _dry_run(job: Job, console: Console) -> Exit:

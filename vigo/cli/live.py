@@ -23,6 +23,7 @@ from vigo.engine.execute import Execution, Ports
 from vigo.engine.ports import Observer
 from vigo.render.live import BlockPrinter, ProgressLines, summary
 
+
 class NoSink:
     """Live output that nobody watches: the kept output is shown when a host has ended."""
 

@@ -10,7 +10,7 @@ import click
 import typer
 
 from vigo import __version__
-from vigo.cli import audit, guard, inventory, lab, task
+from vigo.cli import audit, inventory, lab, task
 from vigo.cli.console import Console
 from vigo.core.errors import Exit, VigoError
 
@@ -27,7 +27,6 @@ app = typer.Typer(
 app.add_typer(task.app, name="task")
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(audit.app, name="audit")
-app.add_typer(guard.app, name="guard")
 app.add_typer(lab.app, name="lab")
 
 

@@ -1,0 +1,66 @@
+"""Which hosts: all flags that name targets become one expression, and that one selects from the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from vigo.adapters.store_read import Reading
+from vigo.cli.console import Console
+from vigo.cli.request import Request
+from vigo.cli.wiring import journal_folder
+from vigo.core import target
+from vigo.core.errors import UsageError
+from vigo.core.events import TaskStatus
+from vigo.core.inventory import Inventory
+from vigo.core.model import Host, Outcome
+from vigo.core.quantity import parse_quantity
+
+_FILE_BYTES_MAX = 16 * 1024 * 1024
+
+
+def select(
+    request: Request, own_target: str | None, inventory: Inventory, console: Console
+) -> tuple[str, tuple[Host, ...]]:
+    """Return the target as one expression and the hosts that it means, in plan order.
+
+    `own_target` is the named task's; any `--target` or `--target-file` takes its place. Raises UsageError, NoMatchError.
+    """
+    given = [*request.targets, *(line for path in request.target_files for line in _lines(path, console))]
+    if not given and request.target_files:
+        raise UsageError(f"--target-file {', '.join(request.target_files)}: no target in it; write one a line")
+    if not given and own_target is not None:
+        given = [own_target]
+    expression = target.combine(given, request.excludes)
+    hosts = target.parse(expression).select(inventory, runs=hosts_of_run)
+    if request.limit is None:
+        if request.seed is not None:
+            raise UsageError("--seed: draws a sample only together with --limit; add --limit N")
+        return expression, hosts
+    quantity = parse_quantity(request.limit, flag="--limit", least=1)
+    return expression, target.limit(hosts, quantity, request.seed)
+
+
+def hosts_of_run(task: str, outcomes: Collection[Outcome]) -> Collection[str]:
+    """Return the hosts of an earlier task (a unique beginning of its id will do) that ended so; all of them for none."""
+    with Reading(journal_folder()) as journal:
+        found, status = journal.observe(journal.find(task))
+    run = found.run
+    if run is None or not outcomes:
+        return found.hosts
+    interrupted = status is TaskStatus.INTERRUPTED
+    return [host for host in run.hosts if run.outcome(host, interrupted=interrupted) in outcomes]
+
+
+def _lines(path: str, console: Console) -> tuple[str, ...]:
+    try:
+        text = console.answers.read(_FILE_BYTES_MAX) if path == "-" else _read(Path(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"--target-file {path}: cannot be read: {reason}") from error
+    return target.read_target_file(text)
+
+
+def _read(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(_FILE_BYTES_MAX)
