@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vigo.adapters.store import Store
 from vigo.cli.console import Console
+from vigo.cli.reading import TEXT
 from vigo.cli.request import Request, policy_of
 from vigo.cli.selection import select
 from vigo.cli.subject import subject_of
@@ -20,7 +21,8 @@ from vigo.core.events import TaskBlocked, TaskDispatched
 from vigo.core.guard import Finding, Text, review
 from vigo.core.model import Host
 from vigo.core.plan import Plan
-from vigo.render.plan import dry_run_text, plan_lines, warning_text
+from vigo.render.plan import dry_run_text, plan_json, plan_lines, warning_text
+from vigo.render.reports import dump
 
 _YES = frozenset({"y", "yes"})
 
@@ -85,10 +87,15 @@ def prepare(request: Request, console: Console) -> Job:
 
 
 def _dry_run(job: Job, console: Console) -> Exit:
-    for line in plan_lines(job.plan):
+    """Show the plan that would run, and the guard's verdict on it; ask nothing, record nothing."""
+    for line in plan_lines(job.plan, job.texts, job.opening.task_name):
         console.say(line)
     offline = () if job.request.no_probe else _offline(job, console)
-    console.show(dry_run_text(job.plan, offline))
+    if job.request.output == TEXT:
+        console.show(dry_run_text(job.plan, offline))
+    else:
+        console.show(dump(plan_json(job.plan, job.texts, offline, job.finding)))
+    console.out.flush()
     if job.finding is None:
         console.say("guard: nothing found")
         return Exit.OK
