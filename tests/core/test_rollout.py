@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.core.rollout_cases import cases
 from tests.core.rollout_model import Case, play
 from vigo.core.events import (
     CancelRequested,
@@ -29,7 +30,6 @@ from vigo.core.rollout import Check, Finish, Run, Start, Wait, fold
 
 URL = "http://lb.example.com/health"
 NEVER_RUN = frozenset({"rejected"})
-ENDS = tuple(str(outcome) for outcome in Outcome if outcome not in {Outcome.SKIPPED, Outcome.CANCELLED})
 
 
 # --- a driver that does what the engine does, in memory, and watches the rules on the way
@@ -135,28 +135,6 @@ def case_of(*batches: tuple[str, ...], **settings: object) -> Case:
     return Case(batches, ends, **settings)  # type: ignore[arg-type]
 
 
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Draw a plan, what happens on each host, and in which order."""
-    sizes = draw(st.lists(st.integers(1, 6), max_size=6))
-    hosts = names(sum(sizes))
-    starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    batches = tuple(hosts[start : start + size] for start, size in zip(starts, sizes, strict=True))
-    ends = draw(st.lists(st.sampled_from(("complete",) * 6 + ENDS), min_size=len(hosts), max_size=len(hosts)))
-    budget = st.none() | st.integers(0, 5).map(str) | st.integers(0, 100).map("{}%".format)
-    passes = st.tuples(*[st.sampled_from((True, True, True, False)) for _ in batches])
-    return Case(
-        batches=batches,
-        ends=dict(zip(hosts, ends, strict=True)),
-        fanout=draw(st.integers(1, 8)),
-        failures=draw(budget),
-        unreachable=draw(budget),
-        gates=draw(st.none() | passes),
-        picks=tuple(draw(st.lists(st.integers(0, 7), min_size=1, max_size=8))),
-        cancel_at=draw(st.just(-1) | st.integers(0, 30)),
-    )
-
-
 # --- properties
 
 
@@ -187,6 +165,7 @@ def test_any_run_obeys_the_rules_and_agrees_with_the_model(case: Case) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(900)
 @settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_five_thousand_runs_obey_the_rules(case: Case) -> None:
