@@ -139,6 +139,7 @@ class Connector:
             progress.phase = connection.phase
             endpoint.identity.close()
             if not logged_in:
+                options.waiter.cancel()
                 connection.abort()
         return connection
 

@@ -29,6 +29,8 @@ _SSH_PORT = 22
 _FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
 _KEEPALIVE_INTERVAL_S = 15
 _KEEPALIVE_COUNT = 3
+_PLAIN = False
+"""For asyncssh's `reload`, `canonical` and `final`: the file is read once, as it stands."""
 _RSA_SIGNATURES = ("rsa-sha2-256", "rsa-sha2-512", "ssh-rsa")
 
 
@@ -104,13 +106,13 @@ class Preparation:
         port: Any = settings.port if settings.port is not None else ()
         try:
             config = SSHClientConfig.load(
-                None, [self.ssh_config], False, False, False, self.default_user, user, name, port
+                None, [self.ssh_config], _PLAIN, _PLAIN, _PLAIN, self.default_user, user, name, port
             )
         except (ConfigParseError, OSError, ValueError) as error:
             raise Unreached(
                 Reason.LOCAL, f"ssh_config cannot be used: {error}; mend it or point vigo to another"
             ) from error
-        return config.get_options(False)
+        return config.get_options(_PLAIN)
 
     def _known_hosts(self, settings: SshSettings, config: Mapping[str, Any]) -> tuple[tuple[Path, ...], bool]:
         if settings.known_hosts is not None:

@@ -19,7 +19,7 @@ from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
 from vigo.adapters.ssh_errors import Phase, Unreached
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
-from vigo.core.command import KILL_LINE, Wire, look, read_look
+from vigo.core.command import Wire, look, read_look
 from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason, Stream
 
 _MS_PER_S = 1000
@@ -31,8 +31,6 @@ _CHANNEL_CLOSE_S = 1.0
 _LOOK_S = 2.0
 _LOOK_PAUSE_S = 0.2
 _LOOK_BYTES_MAX = 64 * 1024
-_LOGIN_SHELL_EXITS = {1, 126, 127, 255}
-"""What nologin, false and a shell that cannot start /bin/sh exit with."""
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +119,7 @@ class Run:
         if not session.has_exit:
             return await self._judge_silence(link, duration_ms)
         if self.recording.pid is None:
-            return self._judge_stranger(session, duration_ms)
+            raise self._stranger(session)
         outcome = Outcome.COMPLETE if session.exit_code == 0 else Outcome.FAILED
         return HostResult(outcome, duration_ms, exit_code=session.exit_code, signal=session.signal)
 
@@ -139,36 +137,28 @@ class Run:
             detail="the connection died while the command may have run; it has until its deadline",
         )
 
-    def _judge_stranger(self, session: CommandSession, duration_ms: int) -> HostResult:
-        """Judge an exit without the wrapper's greeting: something else ran in the command's place."""
+    def _stranger(self, session: CommandSession) -> Unreached:
+        """Explain an exit without the wrapper's greeting: the command was never begun, something else ended."""
         words = " ".join(self.recording.first_words().split())
         told = f"exit {session.exit_code}" if session.exit_code is not None else f"signal {session.signal}"
-        said = f"{told}: {words!r}" if words else told
-        if session.exit_code in _LOGIN_SHELL_EXITS:
-            user = self.endpoint.user
-            raise Unreached(
-                Reason.NO_SHELL,
-                f"the login shell of {user} took no command ({said}); give {user} a shell that runs commands",
-            )
-        return HostResult(
-            Outcome.LOST,
-            duration_ms,
-            detail=f"something else ran in the command's place ({said}); a forced command, or a start-up file that exits?",
+        user = self.endpoint.user
+        return Unreached(
+            Reason.NO_SHELL,
+            f"the login of {user} took no command ({told}{': ' if words else ''}{words}): a login shell that refuses,"
+            f" a forced command, or a start-up file that ends the shell; give {user} a shell that runs commands",
         )
 
     async def _stop(self, outcome: Outcome, link: _Link, session: CommandSession) -> HostResult:
         """Have the host kill the command, wait for it, and look for what is left."""
         until = time.monotonic() + self.limits.grace_ms / _MS_PER_S + _AFTER_GRACE_S
-        session.write(KILL_LINE)
+        session.stop()
         session.rearm()
         await asyncio.wait({session.ended}, timeout=until - time.monotonic() - _LOOK_S)
         duration_ms = _duration_ms(session)
         session.close()
         await asyncio.wait({session.drained}, timeout=_CHANNEL_CLOSE_S)
         kill, pids = await self._verify(link.connection, until)
-        if self.recording.pid is None and kill is Kill.KILLED:
-            kill = Kill.UNVERIFIED
-        detail = "" if kill is Kill.KILLED else _unverified_detail(self.recording.pid, pids)
+        detail = _stop_detail(kill, pids, begun=self.recording.pid is not None)
         return HostResult(outcome, duration_ms, detail=detail, kill=kill, kill_pids=pids)
 
     async def _verify(self, connection: Connection, until: float) -> tuple[Kill, tuple[int, ...]]:
@@ -249,9 +239,9 @@ def _duration_ms(session: CommandSession) -> int:
     return round(((session.ended_at or time.monotonic()) - session.opened_at) * _MS_PER_S)
 
 
-def _unverified_detail(pid: int | None, pids: tuple[int, ...]) -> str:
+def _stop_detail(kill: Kill, pids: tuple[int, ...], *, begun: bool) -> str:
     if pids:
         return "processes of the command could not be killed: " + " ".join(map(str, pids))
-    if pid is None:
-        return "the command had not begun (a slow start-up file?); what the login shell started may still run"
-    return "nobody could look whether processes of the command are left"
+    if not begun:
+        return "the command had not begun and never will: is a start-up file of the login shell slow?"
+    return "" if kill is Kill.KILLED else "nobody could look whether processes of the command are left"

@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 
 from vigo.adapters.ssh_capture import Capture, Greeting
-from vigo.core.command import greeting
+from vigo.core.command import KILL_LINE, greeting
 from vigo.core.model import Ended, HostResult, Stream
 
 _FIRST_WORDS_BYTES = 200
@@ -97,6 +97,11 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         if not self.ended_at:
             self.ended = self._loop.create_future()
 
+    def stop(self) -> None:
+        """Have the command killed; one that has not begun will never begin."""
+        self._stdin = b""
+        self.write(KILL_LINE)
+
     def write(self, data: bytes) -> None:
         """Write to the command's life line; a channel that is gone takes nothing."""
         if self._channel is not None and not self._channel.is_closing():
@@ -113,15 +118,13 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self.opened_at = self.heard_at = time.monotonic()
         _settle(self.opened)
 
-    def session_started(self) -> None:
-        """Send the secrets: the server accepted the exec request."""
-        if self._stdin:
-            self.write(self._stdin)
-
     def data_received(self, data: bytes, datatype: Any) -> None:  # noqa: ANN401 - asyncssh's own type is int or None
         """Record what came."""
         self.heard_at = time.monotonic()
         self._recording.take(Stream.STDERR if datatype == asyncssh.EXTENDED_DATA_STDERR else Stream.STDOUT, data)
+        if self._stdin and self._recording.pid is not None:
+            self.write(self._stdin)
+            self._stdin = b""
 
     def eof_received(self) -> bool:
         """Keep our own direction open: it is the command's life line."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from vigo.core.errors import UsageError
 from vigo.core.model import Limits
-from vigo.core.wrapper import FIND, GUARDIAN, LOOK, NICE, SECRETS, START
+from vigo.core.wrapper import FIND, GUARDIAN, HELLO, LOOK, NICE, SECRETS, START
 
 EXEC_BYTES_MAX = 120_000
 """Linux takes 128 KiB (131,072 bytes, the closing NUL included) for one argument; the rest is room for the login shell."""
@@ -22,6 +22,7 @@ EXEC_BYTES_MAX = 120_000
 KILL_LINE = b"k\n"
 """Written to the command's channel it ends the command: TERM, then after the grace KILL."""
 
+_GO_LINE = b"go\n"
 _BOOT = """exec /bin/sh -c 'IFS=%;set -f;set -- $1;IFS="\\ ";eval "$(printf %b "$*")"' vigo '{}'"""
 _RESET = "unset IFS\nset +f\n"
 _RUN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -39,8 +40,8 @@ class Wire:
 
     exec_string: str
     """ASCII, without newlines; secrets are never in it."""
-    stdin: bytes = field(default=b"", repr=False)
-    """Written to the channel when the command has started: the secret values, encoded, one a line."""
+    stdin: bytes = field(repr=False)
+    """Written to the channel once the greeting has come: the secret values, encoded, one a line, and the word to go."""
 
 
 def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run_id: str) -> Wire:
@@ -54,8 +55,9 @@ def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run
     _check_run_id(run_id)
     script = "".join(
         (
-            f"i={run_id} d={int(limits.kill_on_disconnect)} t={_ceil(limits.timeout_ms, _MS_PER_S)} "
-            f"k={max(1, _ceil(limits.grace_ms, _MS_PER_NAP))}\nc={_quote(wire_text)}\n",
+            _numbers(limits, run_id),
+            f"c={_quote(wire_text)}\n",
+            _shrunk(HELLO),
             _shrunk(SECRETS) if secrets else "",
             "".join(f"secret {_variable(name)}\n" for name, _ in secrets),
             _shrunk(FIND + GUARDIAN),
@@ -68,7 +70,7 @@ def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run
             f"the command needs {len(exec_string):,} bytes on the wire and a host takes {EXEC_BYTES_MAX:,} in one argument;"
             " copy it there as a script and run that"
         )
-    return Wire(exec_string, b"".join(_secret_line(name, value) for name, value in secrets))
+    return Wire(exec_string, b"".join(_secret_line(name, value) for name, value in secrets) + _GO_LINE)
 
 
 def look(run_id: str, group: int) -> str:
@@ -81,7 +83,7 @@ def look(run_id: str, group: int) -> str:
 
 
 def greeting(run_id: str) -> re.Pattern[bytes]:
-    """Match the line that the wrapper writes to stderr before the command starts; group 1 is the command's pid."""
+    """Match the line that the wrapper writes to stderr before anything else; group 1 is the command's pid."""
     return re.compile(b"vigo:" + re.escape(run_id.encode()) + rb":([0-9]+)\n")
 
 
@@ -102,6 +104,11 @@ def check(wire_text: str) -> None:
     surrogate = re.search("[\ud800-\udfff]", wire_text)
     if surrogate is not None:
         raise UsageError(f"the command is not valid text at offset {surrogate.start()}; write it in UTF-8")
+
+
+def _numbers(limits: Limits, run_id: str) -> str:
+    grace = max(1, _ceil(limits.grace_ms, _MS_PER_NAP))
+    return f"i={run_id} d={int(limits.kill_on_disconnect)} t={_ceil(limits.timeout_ms, _MS_PER_S)} k={grace}\n"
 
 
 def _check_run_id(run_id: str) -> None:

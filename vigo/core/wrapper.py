@@ -121,10 +121,16 @@ else
 fi
 """
 
+HELLO = r"""
+# The greeting tells the command's pid; then nothing happens until the control node says "go". So a command whose login
+# shell was slow never starts after the control node has given up on it, or is gone.
+echo "vigo:$i:$$" >&2
+"""
+
 START = r"""
+read -r l && [ "$l" = go ] || exit 255
 exec 3<&0
 (guardian &) </dev/null >/dev/null 2>&1
-echo "vigo:$i:$$" >&2
 export VIGO_RUN=$i
 set --
 {nice}exec "$@" /bin/sh -c "$c" sh </dev/null 3<&-

@@ -1,0 +1,95 @@
+"""Peers that misbehave on purpose: what vigo meets where a well-behaved SSH server was expected."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+_Talk: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+_CHUNK = 64 * 1024
+
+
+@asynccontextmanager
+async def listening(talk: _Talk, address: str = "127.0.0.1") -> AsyncIterator[int]:
+    """Serve connections with `talk` on a free port of the address; yields the port."""
+    talking: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talking.add(task)
+        with contextlib.suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
+            await talk(reader, writer)
+        writer.transport.abort()
+        talking.discard(task)
+
+    server = await asyncio.start_server(accept, address, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tuple(talking):
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
+
+
+async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Accept, read, never say a word."""
+    while await reader.read(_CHUNK):
+        pass
+
+
+def saying(words: bytes) -> _Talk:
+    """Say this and hang up."""
+
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(words)
+        await writer.drain()
+        writer.write_eof()
+
+    return talk
+
+
+class Relay:
+    """Stands between a client and a real server, and can cut or freeze what flows."""
+
+    def __init__(self, port: int, *, refusals: int = 0) -> None:
+        self._port = port
+        self._refusals = refusals
+        self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
+        self.connections = 0
+        self.frozen = asyncio.Event()
+        """Set, nothing more is passed on in either direction."""
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay one connection; the first `refusals` ones are closed at once, as a shedding server does."""
+        self.connections += 1
+        if self.connections <= self._refusals:
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._pairs.append((writer, far_writer))
+        try:
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        finally:
+            far_writer.transport.abort()
+
+    def reset(self) -> None:
+        """Cut every connection with a TCP reset on both sides."""
+        for pair in self._pairs:
+            for writer in pair:
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(_CHUNK):
+            if self.frozen.is_set():
+                continue
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
