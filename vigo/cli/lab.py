@@ -203,7 +203,8 @@ def _show(lab: RunningLab, output: Format, console: Console, *, rows_max: int | 
         report = {
             "schema": 1,
             "inventory": str(lab.inventory),
-            "health": {"url": lab.health_url, "state": state.value},
+            "health_url": lab.health_url,
+            "health": state.value,
             "pid": lab.pid,
             "runs_as": lab.runs_as,
             "hosts": hosts,
