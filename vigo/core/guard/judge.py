@@ -3,46 +3,79 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
-import tree_sitter
-import tree_sitter_bash
-
+from vigo.core.guard.calls import Calls
+from vigo.core.guard.effects import EFFECTS
+from vigo.core.guard.evaluate import Evaluator
 from vigo.core.guard.finding import Finding, Layer
+from vigo.core.guard.prescan import OverBudget
+from vigo.core.guard.protected import WORD
+from vigo.core.guard.rules import RULES
+from vigo.core.guard.session import Found, Session
+from vigo.core.guard.state import Source, State
+from vigo.core.guard.words import purify
+
+NEAR = 256
+"""How far from a place that the grammar does not know a word is still suspicious, in characters."""
+
+_LAYERS = {rule.name: rule.layer for rule in RULES}
+_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*")
+_QUIET = frozenset({"sed", "git", "perl", "cp", "sort", "curl", "wget", "tar", "tee", "ln", "ip", "ed", "ex", "stop", "install", "route"})
+_SUSPICIOUS = frozenset(EFFECTS) - _QUIET
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the guards say of a command, and what they made of it."""
+
+    finding: Finding | None
+    notes: tuple[str, ...] = ()
+    """What was resolved on the way, as whole lines."""
+
+    @property
+    def verdict(self) -> str:
+        """Name the verdict: `allow`, `dispatch` (the dispatch guard alone) or `hard` (both)."""
+        return "allow" if self.finding is None else str(self.finding.layer)
 
 
 @lru_cache(maxsize=4096)
 def judge(text: str) -> Finding | None:
     """Judge one command text; the gravest finding, or None when there is none."""
-    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-    source = text.encode("utf-8", "replace")
-    for words in _commands(parser.parse(source).root_node):
-        plain = [re.sub(r"[\"'\\]", "", word) for word in words]
-        while plain and plain[0] in {"sudo", "env", "nohup", "exec", "command"}:
-            plain = plain[1:]
-        pattern = _pattern(plain)
-        if pattern:
-            return Finding(Layer.HARD, "first-judge", pattern, span=(0, len(text)))
-    return None
+    return explain(text).finding
 
 
-def _commands(node: tree_sitter.Node) -> Iterator[list[str]]:
-    if node.type == "command":
-        yield [(child.text or b"").decode() for child in node.named_children]
-    for child in node.named_children:
-        yield from _commands(child)
+def explain(text: str) -> Judgement:
+    """Judge one command text and tell what was resolved on the way."""
+    session = Session(text, _LAYERS)
+    finding: Finding | None = None
+    try:
+        clean = purify(text)
+        session.judged = clean
+        source = Source(clean, 0, (0, len(clean)))
+        Evaluator(session, Calls(), source, State.at_login(), 0).run()
+    except Found:
+        finding = session.findings[-1]
+    except OverBudget as over:
+        finding = _unread(text, str(over), (0, len(text)))
+    graver = finding is not None and finding.layer is Layer.HARD
+    if not graver and session.breaks:
+        finding = _broken(text, session.breaks) or finding
+    if (finding is None or finding.layer is Layer.DISPATCH) and session.findings:
+        finding = finding if finding and finding.layer is Layer.HARD else session.findings[0]
+    return Judgement(finding, tuple(session.notes))
 
 
-def _pattern(words: list[str]) -> str | None:
-    name, rest = (words[0].rsplit("/", 1)[-1], words[1:]) if words else ("", [])
-    if name == "systemctl" and rest and rest[0] in {"stop", "disable", "mask", "kill"}:
-        units = [word.removesuffix(".service") for word in rest[1:]]
-        hit = next((unit for unit in units if unit in {"vigo", "vigosrv", "vigo-envoy"}), None)
-        return f"systemctl {rest[0]} {hit}" if hit else None
-    if name in {"pkill", "killall"} and "vigo" in rest:
-        return f"{name} vigo"
-    if name in {"rm", "unlink"}:
-        path = next((word for word in rest if re.match(r"/srv/vigo(/|$)", word)), None)
-        return f"{name} {path}" if path else None
+def _unread(text: str, reason: str, span: tuple[int, int]) -> Finding:
+    layer = Layer.HARD if WORD.search(text) else Layer.DISPATCH
+    return Finding(layer, "cannot-analyse", "cannot analyse", f"the guard cannot read this command: {reason}", span)
+
+
+def _broken(text: str, breaks: list[int]) -> Finding | None:
+    """Judge a text that is no correct shell: refused when a suspicious word stands near the place."""
+    for at in breaks:
+        near = text[max(0, at - NEAR) : at + NEAR]
+        if WORD.search(near) or not _SUSPICIOUS.isdisjoint(_TOKEN.findall(near)):
+            return _unread(text, "it is not correct shell", (min(at, len(text)), len(text)))
     return None

@@ -1,0 +1,41 @@
+"""Backslash escapes, as `$'…'`, `printf` and `echo -e` read them."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|(0?[0-7]{1,3})|c(.)|(.))", re.DOTALL
+)
+_SIMPLE = {
+    "a": "\a",
+    "b": "\b",
+    "e": "\x1b",
+    "E": "\x1b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "?": "?",
+}
+_LAST = 0x10FFFF
+
+
+def unescape(text: str) -> str:
+    """Resolve the escapes in a text; an unknown one stays as it is."""
+    return _ESCAPE.sub(_one, text) if "\\" in text else text
+
+
+def _one(match: re.Match[str]) -> str:
+    two, four, eight, octal, control, simple = match.groups()
+    digits = two or four or eight
+    if digits or octal:
+        number = int(digits, 16) if digits else int(octal, 8) & 0xFF
+        return chr(number) if 0 < number <= _LAST and not 0xD800 <= number <= 0xE00F else ""
+    if control:
+        return chr(ord(control) & 0x1F)
+    return _SIMPLE.get(simple, match.group())

@@ -1,0 +1,391 @@
+"""Walks a parsed text as a shell would, with what is known, and reports every call on its way.
+
+Both branches of a choice are walked and their states united; loops are walked a few times. What a call does is decided
+in `calls`; here is only the order in which calls come and what is known when they do.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import assert_never
+
+from vigo.core.guard import expand
+from vigo.core.guard.prescan import OverBudget, scan
+from vigo.core.guard.session import CallPort, Session
+from vigo.core.guard.state import Body, Source, State, meet
+from vigo.core.guard.syntax import (
+    Branches,
+    Command,
+    For,
+    Function,
+    Loop,
+    Node,
+    Pipeline,
+    Program,
+    Redirect,
+    Redirected,
+    Sequence,
+    Subshell,
+    parse,
+)
+from vigo.core.guard.words import (
+    ALTERNATIVES_MAX,
+    EMPTY,
+    HOLE,
+    UNKNOWN,
+    Value,
+    Word,
+    concat,
+    join,
+)
+
+DEPTH_MAX = 16
+ITERATIONS_MAX = 8
+FUNCTION_MAX = 400
+
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^]]*)\])?(\+?)=(.*)", re.DOTALL)
+
+
+class Evaluator:
+    """One shell at work on one text. Implements `expand.Scope`."""
+
+    def __init__(self, session: Session, calls: CallPort, source: Source, state: State, depth: int) -> None:
+        if depth > DEPTH_MAX:
+            raise OverBudget("code within code, nested too deeply")
+        self.session = session
+        self.calls = calls
+        self.source = source
+        self.state = state
+        self.depth = depth
+        self.loops = 0
+        self.stdin: Value | None = None
+
+    # -- entries -----------------------------------------------------------------------------------------------------
+
+    def run(self, stdin: Value | None = None) -> Value:
+        """Walk the whole text; what it prints."""
+        program = self._parse()
+        self.stdin = stdin
+        return self.node(program.body, stdin)
+
+    def _parse(self) -> Program:
+        self.session.spend_text(len(self.source.text))
+        program = parse(scan(self.source.text))
+        if program.broken:
+            self.session.broken(self.source, program.broken)
+        return program
+
+    def code(self, text: str, span: tuple[int, int], stdin: Value | None = None, *, own: State | None = None) -> Value:
+        """Read a text as code in this shell, or in a shell of its own; what it prints."""
+        source = self.session.place(text, span)
+        inner = Evaluator(self.session, self.calls, source, own or self.state, self.depth + 1)
+        printed = inner.run(stdin)
+        if own is None:
+            self.state.become(inner.state)
+        return printed
+
+    # -- nodes -------------------------------------------------------------------------------------------------------
+
+    def node(self, node: Node, stdin: Value | None) -> Value:
+        """Walk one node; what it prints."""
+        match node:
+            case Command():
+                return self._command(node, stdin)
+            case Sequence():
+                return self._sequence(node, stdin)
+            case Pipeline():
+                return self._pipeline(node, stdin)
+            case Subshell():
+                return self._apart(node.body, stdin)
+            case Branches():
+                return self._branches(node, stdin)
+            case Loop():
+                return self._loop(node, stdin)
+            case For():
+                return self._for(node, stdin)
+            case Function():
+                name = self._text(node.name)
+                self.state.functions[name] = Body(node.body, self.source)
+                self.calls.defined(name, self._function_text(node), self.source.locate(*node.name), self)
+                return EMPTY
+            case Redirected():
+                return self._redirected(node, stdin)
+            case _:
+                assert_never(node)
+
+    def _function_text(self, node: Function) -> str:
+        after = self.source.text[node.name[1] :]
+        return after[: FUNCTION_MAX]
+
+    def _sequence(self, node: Sequence, stdin: Value | None) -> Value:
+        printed: list[Value] = []
+        skipped: list[State] = []
+        for item, joined in zip(node.items, node.joins, strict=True):
+            if joined == ";":
+                self._rejoin(skipped)
+                skipped = []
+            elif joined == "&&":
+                skipped.append(self.state.copy())
+            before = self.state.copy()
+            printed.append(self.node(item, stdin))
+            if joined == "||":
+                self.state.become(meet([before, self.state]))
+        self._rejoin(skipped)
+        return concat(*printed) if printed else EMPTY
+
+    def _rejoin(self, skipped: list[State]) -> None:
+        if skipped:
+            self.state.become(meet([self.state, *skipped]))
+
+    def _apart(self, node: Node, stdin: Value | None) -> Value:
+        kept, self.state = self.state, self.state.copy()
+        printed = self.node(node, stdin)
+        self.state = kept
+        return printed
+
+    def _pipeline(self, node: Pipeline, stdin: Value | None) -> Value:
+        flow = stdin
+        for stage in node.stages:
+            flow = self._apart(stage, flow)
+        return flow if flow is not None else EMPTY
+
+    def _branches(self, node: Branches, stdin: Value | None) -> Value:
+        for word in node.words:
+            self.expand(word)
+        printed: list[Value] = []
+        ends: list[State] = []
+        for at, body in enumerate(node.bodies):
+            if at < len(node.conditions):
+                self.node(node.conditions[at], stdin)
+            start = self.state.copy()
+            printed.append(self.node(body, stdin))
+            ends.append(self.state)
+            self.state = start
+        self.state = meet(ends if node.total else [self.state, *ends])
+        return join(*printed, *([] if node.total else [EMPTY])) if printed else EMPTY
+
+    def _loop(self, node: Loop, stdin: Value | None) -> Value:
+        printed: list[Value] = []
+        states = [self.state.copy()]
+        for _ in range(1 if self.loops else 2):
+            self.loops += 1
+            self.node(node.condition, stdin)
+            printed.append(self.node(node.body, stdin))
+            self.loops -= 1
+            states.append(self.state.copy())
+            self.state.dead = False
+        self.state = meet(states)
+        return concat(*printed)
+
+    def _for(self, node: For, stdin: Value | None) -> Value:
+        name = self._text(node.name)
+        values = [field for word in node.words for choice in self.expand(word) for field in choice]
+        if not node.words:
+            values = list(self.state.args or (HOLE,))
+        rounds: list[Value] = [(value,) for value in values]
+        if self.loops or len(rounds) > ITERATIONS_MAX:
+            rest = rounds[ITERATIONS_MAX - 1 :] if not self.loops else rounds
+            rounds = rounds[: len(rounds) - len(rest)]
+            rounds.extend(tuple(v[0] for v in rest[at : at + ALTERNATIVES_MAX]) for at in range(0, len(rest), 16))
+        printed: list[Value] = []
+        states = [self.state.copy()]
+        for value in rounds:
+            self.state.variables[name] = value
+            self.loops += 1
+            printed.append(self.node(node.body, stdin))
+            self.loops -= 1
+            states.append(self.state.copy())
+            self.state.dead = False
+        self.state = meet(states[-2:])
+        return concat(*printed) if printed else EMPTY
+
+    def _redirected(self, node: Redirected, stdin: Value | None) -> Value:
+        fed = self._input(node.redirects, stdin)
+        printed = self.node(node.body, fed)
+        return self._output(node.redirects, printed)
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def _command(self, node: Command, stdin: Value | None) -> Value:
+        self.session.step()
+        own: dict[str, Value] = {}
+        for span in node.assignments:
+            self._assign(span, own if node.words else None)
+        fed = self._input(node.redirects, stdin)
+        printed: Value = EMPTY
+        if node.words:
+            kept = {name: self.state.variables.get(name) for name in own}
+            self.state.variables.update(own)
+            printed = join(*(self.calls.call(words, fed, self) for words in self._alternatives(node)))
+            for name, value in kept.items():
+                self.state.variables.pop(name, None)
+                if value is not None:
+                    self.state.variables[name] = value
+        return self._output(node.redirects, printed)
+
+    def _alternatives(self, node: Command) -> list[tuple[Word, ...]]:
+        choices: list[list[tuple[Word, ...]]] = []
+        for span in node.words:
+            where = self.source.locate(*span)
+            choices.append([tuple(Word(field, where) for field in fields) for fields in self.expand(span)])
+        combined = [sum(combination, ()) for combination in _combinations(choices)]
+        return [words for words in combined if words] or [()]
+
+    def expand(self, span: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
+        """Expand the word at a place of this text into its fields, one list for each alternative."""
+        return expand.fields(self, self._text(span), span[0])
+
+    def _text(self, span: tuple[int, int]) -> str:
+        return self.source.text[span[0] : span[1]]
+
+    def _assign(self, span: tuple[int, int], own: dict[str, Value] | None) -> None:
+        self.assign_text(self._text(span), span[0], own)
+
+    def assign_text(self, raw: str, at: int, own: dict[str, Value] | None = None) -> None:
+        """Carry out `NAME=value`, `NAME+=value`, `NAME[n]=value` or `NAME=(…)`."""
+        match = _ASSIGNMENT.fullmatch(raw)
+        if not match:
+            return
+        name, index, plus, word = match.groups()
+        if word.startswith("(") and word.endswith(")"):
+            self._assign_array(name, word[1:-1], plus, at)
+            return
+        value = expand.single(self, word, at + match.start(4), assigned=True)
+        if index is not None:
+            found = self.state.arrays.get(name, ())
+            self.state.arrays[name] = (*found, *value)
+            return
+        if plus:
+            value = concat(self.state.variables.get(name, EMPTY), value)
+        if own is None:
+            self.assign(name, value)
+        else:
+            own[name] = value
+
+    def _assign_array(self, name: str, inner: str, plus: str, at: int) -> None:
+        words: list[str] = []
+        for span in self._words_of(inner):
+            raw = re.sub(r"^\[[^]]*\]=", "", inner[span[0] : span[1]])
+            words.extend(field for choice in expand.fields(self, raw, at) for field in choice)
+        before = self.state.arrays.get(name, ()) if plus else ()
+        self.state.arrays[name] = (*before, *words)[:256]
+        self.state.variables.pop(name, None)
+
+    def _words_of(self, inner: str) -> list[tuple[int, int]]:
+        self.session.spend_text(len(inner))
+        program = parse(scan(": " + inner.replace("\n", " ")))
+        first = program.body.items[0] if program.body.items else None
+        return [(start - 2, end - 2) for start, end in first.words[1:]] if isinstance(first, Command) else []
+
+    # -- redirections ------------------------------------------------------------------------------------------------
+
+    def _input(self, redirects: tuple[Redirect, ...], stdin: Value | None) -> Value | None:
+        for redirect in redirects:
+            if redirect.fd not in {None, 0}:
+                continue
+            if redirect.here is not None:
+                stdin = self._here_doc(redirect)
+            elif redirect.operator == "<<<":
+                stdin = concat(expand.single(self, self._text(redirect.target), redirect.target[0]), ("\n",))
+            elif redirect.operator == "<":
+                words = self._targets(redirect)
+                stdin = join(*(self.calls.contents(word, self) for word in words))
+        return stdin
+
+    def _here_doc(self, redirect: Redirect) -> Value:
+        here = redirect.here
+        if here is None:
+            return UNKNOWN
+        raw = self.source.text[here.start : here.end]
+        if here.tabs:
+            raw = re.sub(r"(?m)^\t+", "", raw)
+        return (raw,) if here.literal else expand.body(self, raw, here.start)
+
+    def _targets(self, redirect: Redirect) -> list[Word]:
+        where = self.source.locate(*redirect.target)
+        raw = self._text(redirect.target)
+        return [Word(text, where) for text in expand.single(self, raw, redirect.target[0])]
+
+    def _output(self, redirects: tuple[Redirect, ...], printed: Value) -> Value:
+        for redirect in redirects:
+            if redirect.operator not in {">", ">>", ">|", "&>", "&>>", ">&"}:
+                continue
+            targets = self._targets(redirect)
+            if redirect.operator == ">&" and all(word.text.isdigit() or word.text == "-" for word in targets):
+                printed = EMPTY if redirect.fd in {None, 1} and targets[0].text != "1" else printed
+                continue
+            standard = redirect.fd in {None, 1}
+            for word in targets:
+                self.calls.written(word, printed if standard else EMPTY, redirect.operator, self)
+            printed = EMPTY if standard else printed
+        return printed
+
+    # -- expand.Scope ------------------------------------------------------------------------------------------------
+
+    def variable(self, name: str) -> Value | None:
+        """Return what a variable may hold; None when nothing is known to have set it."""
+        state = self.state
+        if name == "PWD":
+            return state.cwd
+        if name in state.arrays and name not in state.variables:
+            return state.arrays[name][:1] or EMPTY
+        if name.isdigit():
+            return self._positional(int(name))
+        if name == "#":
+            return None if state.args is None else (str(len(state.args)),)
+        return state.variables.get(name)
+
+    def _positional(self, number: int) -> Value | None:
+        args = self.state.args
+        if args is None or number == 0:
+            return None
+        return (args[number - 1],) if number <= len(args) else EMPTY
+
+    def fields_of(self, name: str) -> tuple[str, ...] | None:
+        """Return the fields of an array, or of the positional parameters."""
+        return self.state.args if name in {"@", "*"} else self.state.arrays.get(name)
+
+    def assign(self, name: str, value: Value) -> None:
+        """Set a variable."""
+        self.state.variables[name] = value
+        if name in self.state.arrays:
+            self.state.arrays[name] = value
+
+    def substitute(self, code: str, at: int) -> Value:
+        """Run a command substitution in a shell of its own; what it prints, less the last line ends."""
+        stripped = code.strip()
+        if stripped.startswith("<") and not stripped.startswith(("<<", "<(")):
+            code = f"cat {code}"
+            at -= len("cat ")
+        where = self.source.locate(at, at + len(code))
+        source = Source(code, None if self.source.at is None else where[0], where)
+        printed = Evaluator(self.session, self.calls, source, self.state.copy(), self.depth + 1).run(self.stdin)
+        return tuple(dict.fromkeys(text.rstrip("\n") for text in printed))
+
+    def process(self, code: str, at: int, *, feeds: bool) -> str:
+        """Run a process substitution; the name of the file it stands for."""
+        if feeds:
+            return self.session.sink(code, self.source.locate(at, at + len(code)))
+        return self.session.written(self.substitute(code, at))
+
+    def call_function(self, body: Body, args: tuple[str, ...], stdin: Value | None) -> Value:
+        """Run a function's body with its own positional parameters."""
+        inner = Evaluator(self.session, self.calls, body.source, self.state, self.depth + 1)
+        kept, self.state.args = self.state.args, args
+        inner.stdin = stdin
+        printed = inner.node(body.node, stdin)
+        inner.state.args, inner.state.dead = kept, False
+        self.state.become(inner.state)
+        return printed
+
+
+def _combinations(choices: list[list[tuple[Word, ...]]]) -> list[tuple[tuple[Word, ...], ...]]:
+    """Combine the alternatives of words; beyond the bound each alternative is still seen once."""
+    total = 1
+    for choice in choices:
+        total *= max(1, len(choice))
+    if total <= 2 * ALTERNATIVES_MAX:
+        return list(product(*choices))
+    longest = max(map(len, choices))
+    return [tuple(choice[min(at, len(choice) - 1)] for choice in choices) for at in range(longest)]

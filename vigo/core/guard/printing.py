@@ -1,0 +1,376 @@
+"""What decidable commands print: `echo`, `printf`, decoders, simple filters. Everything else prints a hole."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+
+from vigo.core.guard.ansi import unescape
+from vigo.core.guard.call import Call, resolve
+from vigo.core.guard.protected import PROCESSES, PROGRAMS, UNITS, matches
+from vigo.core.guard.words import HOLE, PID, Value, globbed, known, literal, purify
+
+LINES_MAX = 128
+_NESTED = re.compile(r"[+*}]\)|\)[+*{?]|[+*}][+*{]")
+EXPRESSION_MAX = 64
+
+
+def printed(call: Call) -> str:
+    """Return what a call prints, as far as it can be known."""
+    printer = _PRINTERS.get(call.name)
+    if printer is None:
+        return HOLE
+    return printer(call, call.stdin[0] if call.stdin else HOLE)
+
+
+def _args(call: Call) -> list[str]:
+    return [literal(word.text) if not word.text.startswith("-") else word.text for word in call.args]
+
+
+def _echo(call: Call, _: str) -> str:
+    texts = [word.text for word in call.args]
+    escapes, newline = False, "\n"
+    while texts and re.fullmatch(r"-[neE]+", texts[0]):
+        option = texts.pop(0)
+        escapes = escapes or "e" in option
+        newline = "" if "n" in option else newline
+    line = " ".join(texts)
+    return (unescape(line) if escapes else line) + newline
+
+
+_FORMAT = re.compile(r"%(?:%|[-+ #0]*(\d*)(?:\.\d+)?([sbdiuxXocq]))")
+
+
+def _printf(call: Call, _: str) -> str:
+    texts = [word.text for word in call.args if word.text != "--"]
+    if len(texts) > 1 and texts[0] == "-v":
+        return ""
+    if not texts:
+        return ""
+    form, values = unescape(literal(texts[0])), texts[1:]
+    slots = [match for match in _FORMAT.finditer(form) if match.group(2)]
+    out = []
+    for _round in range(LINES_MAX):
+        out.append(_FORMAT.sub(lambda match: _formatted(match, values), form))
+        if not values or not slots:
+            break
+    return "".join(out)
+
+
+def _formatted(match: re.Match[str], values: list[str]) -> str:
+    kind = match.group(2)
+    if not kind:
+        return "%"
+    value = values.pop(0) if values else ""
+    if kind == "b":
+        return unescape(value)
+    if kind == "c":
+        return value[:1]
+    if kind in "xXo" and value.isdigit():
+        return format(int(value[:9]), kind)
+    return value
+
+
+def _cat(call: Call, stdin: str) -> str:
+    return stdin if all(word.text.startswith("-") for word in call.args) else HOLE
+
+
+def _same(_: Call, stdin: str) -> str:
+    return stdin
+
+
+def _decode(data: bytes) -> str:
+    return purify(data.decode("utf-8", "replace"))
+
+
+def _base64(call: Call, stdin: str) -> str:
+    flags = {word.text for word in call.args}
+    decoding = bool(flags & {"-d", "-D", "--decode", "-di", "-id", "-d-", "-a"}) and (call.name != "openssl" or "-d" in flags)
+    if not decoding or HOLE in stdin:
+        return HOLE
+    try:
+        squeezed = "".join(stdin.split())
+        decoder = base64.b32decode if "32" in call.name else base64.b64decode
+        return _decode(decoder(squeezed + "=" * (-len(squeezed) % 4)))
+    except (binascii.Error, ValueError):
+        return HOLE
+
+
+def _xxd(call: Call, stdin: str) -> str:
+    letters = "".join(word.text.lstrip("-") for word in call.args if word.text.startswith("-"))
+    digits = "".join(stdin.split()).replace("0x", "").replace("\\x", "")
+    if "r" not in letters or "p" not in letters or not re.fullmatch(r"[0-9A-Fa-f]*", digits):
+        return HOLE
+    return _decode(bytes.fromhex(digits[: len(digits) & ~1]))
+
+
+def _rev(_: Call, stdin: str) -> str:
+    return "\n".join(line[::-1] for line in stdin.split("\n"))
+
+
+def _tac(_: Call, stdin: str) -> str:
+    return "\n".join(reversed(stdin.rstrip("\n").split("\n"))) + "\n"
+
+
+def _set(text: str) -> str:
+    for name, members in (("[:upper:]", "A-Z"), ("[:lower:]", "a-z"), ("[:digit:]", "0-9"), ("[:space:]", " \t\n")):
+        text = text.replace(name, members)
+    text = unescape(text)
+    return re.sub(r"(.)-(.)", lambda m: "".join(map(chr, range(ord(m[1]), min(ord(m[2]), ord(m[1]) + 255) + 1))), text)
+
+
+def _tr(call: Call, stdin: str) -> str:
+    args = _args(call)
+    options = "".join(text[1:] for text in args if text.startswith("-"))
+    sets = [_set(text) for text in args if not text.startswith("-")]
+    if stdin == HOLE or not sets:
+        return HOLE
+    if "c" in options or "C" in options:
+        return "".join(char for char in stdin if char in sets[0]) if "d" in options else stdin
+    if "d" in options:
+        return "".join(char for char in stdin if char not in sets[0])
+    if len(sets) < len(("from", "to")) or not sets[1]:
+        return stdin
+    to = sets[1].ljust(len(sets[0]), sets[1][-1])
+    return stdin.translate(str.maketrans(sets[0], to[: len(sets[0])]))
+
+
+_SUBSTITUTE = re.compile(r"s(?P<d>[^\w\s])(?P<old>(?:(?!(?P=d)).)*)(?P=d)(?P<new>(?:(?!(?P=d)).)*)(?P=d)(?P<flags>[gIpe0-9]*)", re.DOTALL)
+
+
+def _sed(call: Call, stdin: str) -> str:
+    scripts = [text for text in _args(call) if not text.startswith("-")]
+    out = stdin
+    for script in scripts[:4]:
+        for part in script.split(";"):
+            match = _SUBSTITUTE.fullmatch(part.strip())
+            if not match:
+                return out if re.fullmatch(r"[0-9,$]*[pdq]?", part.strip()) else HOLE
+            expression = _expression(match["old"])
+            if expression is None:
+                return HOLE
+            new = re.sub(r"\\(\d)", r"\\g<\1>", match["new"].replace("&", "\\g<0>"))
+            try:
+                out = re.sub(expression, new, out, count=0 if "g" in match["flags"] else 1)
+            except (re.error, IndexError):
+                return HOLE
+    return out
+
+
+def _expression(text: str) -> str | None:
+    """Read a basic expression; None when it could cost more than it is worth."""
+    if len(text) > EXPRESSION_MAX or _NESTED.search(text) or sum(map(text.count, "*+{")) > 3:
+        return None
+    text = text.replace(r"\(", "\0").replace(r"\)", "\1").replace("(", r"\(").replace(")", r"\)")
+    text = text.replace("\0", "(").replace("\1", ")").replace(r"\|", "|").replace("[[:space:]]", r"\s")
+    try:
+        re.compile(text)
+    except re.error:
+        return None
+    return text
+
+
+def _grep(call: Call, stdin: str) -> str:
+    options = call.options("emABCf", "regexp max-count")
+    word = options.value("e", "regexp") or (options.operands[0] if options.operands else None)
+    if word is None or len(options.operands) > 1 or options.has("c", "q", "count", "quiet"):
+        return HOLE
+    text = literal(word.text)
+    expression = re.escape(text) if options.has("F") or HOLE in text else _expression(text) if not options.has("E", "P") else text
+    if expression is None or _NESTED.search(expression) or len(expression) > EXPRESSION_MAX:
+        return stdin
+    try:
+        compiled = re.compile(expression, re.IGNORECASE if options.has("i") else 0)
+    except re.error:
+        return stdin
+    if options.has("o"):
+        return "\n".join(match.group() for line in stdin.split("\n") for match in compiled.finditer(line) if match.group())
+    kept = [line for line in stdin.split("\n") if bool(compiled.search(line.replace(PID, ""))) != options.has("v") or line == HOLE]
+    return "\n".join(kept)
+
+
+def _awk(call: Call, stdin: str) -> str:
+    operands = call.options("Fvf").operands
+    script = literal(operands[0].text).strip() if operands else ""
+    begin = re.fullmatch(r"BEGIN\s*\{\s*print\s+\"([^\"]*)\"\s*;?\s*\}", script)
+    if begin:
+        return unescape(begin.group(1)) + "\n"
+    match = re.fullmatch(r"(?:/([^/]*)/)?\s*\{\s*print\s+\$(\d+|NF)\s*;?\s*\}", script)
+    if not match or len(operands) > 1:
+        return HOLE
+    separator = call.options("Fvf").value("F")
+    out = []
+    for line in stdin.split("\n"):
+        if match.group(1) and HOLE not in line and match.group(1) not in line:
+            continue
+        fields = line.split(separator.text) if separator and len(separator.text) == 1 else line.split()
+        at = match.group(2)
+        number = len(fields) if at == "NF" else int(at[:4])
+        out.append(line if number == 0 or line == HOLE else fields[number - 1] if 0 < number <= len(fields) else "")
+    return "\n".join(out)
+
+
+def _cut(call: Call, stdin: str) -> str:
+    options = call.options("dfcb", "delimiter fields characters")
+    separator, chosen = options.value("d", "delimiter"), options.value("f", "fields")
+    chars = options.value("c", "b", "characters")
+    if chars and re.fullmatch(r"\d{1,4}-(\d{0,4})", chars.text):
+        first, _, last = chars.text.partition("-")
+        return "\n".join(line if line == HOLE else line[int(first) - 1 : int(last) if last else None] for line in stdin.split("\n"))
+    if not chosen or not re.fullmatch(r"\d{1,4}-?", chosen.text):
+        return HOLE
+    at, by = int(chosen.text.rstrip("-")), separator.text if separator else "\t"
+    out = []
+    for line in stdin.split("\n"):
+        fields = line.split(by) if by else [line]
+        picked = fields[at - 1 :] if chosen.text.endswith("-") else fields[at - 1 : at]
+        out.append(line if len(fields) == 1 else by.join(picked))
+    return "\n".join(out)
+
+
+def _basename(call: Call, _: str) -> str:
+    words = [word.text for word in call.args if not word.text.startswith("-")]
+    if not words:
+        return HOLE
+    name = words[0].rstrip("/").rsplit("/", 1)[-1]
+    return (name.removesuffix(words[1]) if len(words) > 1 else name) + "\n"
+
+
+def _dirname(call: Call, _: str) -> str:
+    words = [word.text for word in call.args if not word.text.startswith("-")]
+    if not words or words[0].startswith(HOLE) and "/" not in words[0]:
+        return HOLE
+    head, slash, _tail = words[0].rstrip("/").rpartition("/")
+    return (head or (slash or ".")) + "\n"
+
+
+def _realpath(call: Call, _: str) -> str:
+    words = [word.text for word in call.args if not word.text.startswith("-")]
+    return "".join(resolve(word, call.cwd[0]) + "\n" for word in words) or HOLE
+
+
+def _pwd(call: Call, _: str) -> str:
+    return call.cwd[0] + "\n"
+
+
+def _which(call: Call, _: str) -> str:
+    names = [word.text for word in call.args if not word.text.startswith("-")]
+    found = [next((p for p in PROGRAMS if p.rsplit("/", 1)[-1] == name), f"/usr/bin/{name}") for name in names]
+    return "".join(f"{path}\n" for path in found)
+
+
+def _seq(call: Call, _: str) -> str:
+    numbers = [word.text for word in call.args]
+    if not numbers or len(numbers) > 2 or not all(re.fullmatch(r"\d{1,4}", text) for text in numbers):  # noqa: PLR2004
+        return HOLE
+    first, last = (1, int(numbers[0])) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
+    return "".join(f"{n}\n" for n in range(first, min(last, first + LINES_MAX - 1) + 1))
+
+
+def _pgrep(call: Call, _: str) -> str:
+    words = [word for word in call.options("gGPstuUFd").operands if not word.text.startswith("-")]
+    for word in words:
+        text = word.text.rsplit("/", 1)[-1]
+        exact = call.name == "pidof" or any("x" in arg.text for arg in call.args if arg.text.startswith("-"))
+        for name in PROCESSES:
+            meant = matches(text, name) if exact else _chooses(literal(word.text), name)
+            if meant:
+                return f"{PID}{name}\n"
+    return HOLE
+
+
+def _chooses(expression: str, name: str) -> bool:
+    expression = re.sub(r"[\[\]]", "", expression)
+    if _NESTED.search(expression) or len(expression) > EXPRESSION_MAX:
+        return name in expression
+    try:
+        return re.search(expression, name) is not None or name in expression.split("/")[-1].split()
+    except re.error:
+        return name in expression
+
+
+def _ps(call: Call, _: str) -> str:
+    named = next((word.text for word in call.args if word.text in PROCESSES), None)
+    if named and any(word.text in {"-C", "-o", "pid=", "-opid="} for word in call.args):
+        return f"{PID}{named}\n"
+    wide = any("u" in word.text or "f" in word.text for word in call.args)
+    rows = [f"root {PID}{name} 0.0 /usr/local/sbin/{name}" if wide else f"{PID}{name} ? 00:00:00 {name}" for name in PROCESSES]
+    return "\n".join([*rows, HOLE, ""])
+
+
+def _systemctl(call: Call, _: str) -> str:
+    words = call.options("HMtps", "property type state").operands
+    verb = words[0].text if words else "list-units"
+    if verb in {"show", "status"}:
+        unit = next((u for u in UNITS for word in words[1:] if word.text.removesuffix(".service") == u), None)
+        return f"MainPID={PID}{unit}\n" if unit and not _valued(call) else f"{PID}{unit}\n" if unit else HOLE
+    if not verb.startswith("list-unit") or any("failed" in word.text or "state" in word.text for word in call.args):
+        return HOLE
+    chosen = [unit for unit in UNITS if len(words) < 2 or any(matches(_globbed(w.text), f"{unit}.service") for w in words[1:])]  # noqa: PLR2004
+    return "\n".join([*(f"{unit}.service loaded active running {unit}" for unit in chosen), *([HOLE] if len(words) < 2 else []), ""])  # noqa: PLR2004
+
+
+def _globbed(text: str) -> str:
+    return globbed(text)
+
+
+def _valued(call: Call) -> bool:
+    return any(word.text == "--value" or re.fullmatch(r"-[a-zA-Z]*P.*", word.text) for word in call.args)
+
+
+def _package_list(_: Call, __: str) -> str:
+    return f"ii vigo 1.0\nii vigosrv 1.0\nii vigocli 1.0\n{HOLE}\n"
+
+
+def _ls(call: Call, _: str) -> str:
+    words = [word for word in call.args if not word.text.startswith("-")]
+    long = any("l" in word.text for word in call.args if word.text.startswith("-"))
+    places = [resolve(word.text, call.cwd[0]) for word in words] or [call.cwd[0]]
+    if long or len(places) != 1:
+        return HOLE
+    place = places[0].rstrip("/")
+    tracked = {"/srv": "vigo", "/etc": "vigo\nvigo-envoy", "/var/lib": "vigo", "/usr/local/sbin": "vigo\nvigosrv", "/usr/local/bin": "vigocli"}
+    if place in tracked:
+        return f"{tracked[place]}\n{HOLE}\n"
+    return f"{words[0].text}\n" if words and (not known(words[0].text) or "d" in "".join(w.text for w in call.args if w.text[0] == "-")) else HOLE
+
+
+_PRINTERS: dict[str, Callable[[Call, str], str]] = {
+    "echo": _echo,
+    "print": _echo,
+    "printf": _printf,
+    "cat": _cat,
+    **dict.fromkeys(("head", "tail", "sort", "uniq", "tee", "nl", "less", "more", "sponge", "pv", "fold", "column", "stdbuf"), _same),
+    **dict.fromkeys(("base64", "base32", "openssl", "basenc"), _base64),
+    "xxd": _xxd,
+    "rev": _rev,
+    "tac": _tac,
+    "tr": _tr,
+    "sed": _sed,
+    **dict.fromkeys(("grep", "egrep", "fgrep", "rg"), _grep),
+    **dict.fromkeys(("awk", "gawk", "mawk"), _awk),
+    "cut": _cut,
+    "basename": _basename,
+    "dirname": _dirname,
+    **dict.fromkeys(("realpath", "readlink"), _realpath),
+    "pwd": _pwd,
+    **dict.fromkeys(("which", "whereis"), _which),
+    "seq": _seq,
+    **dict.fromkeys(("pgrep", "pidof"), _pgrep),
+    "ps": _ps,
+    "systemctl": _systemctl,
+    **dict.fromkeys(("dpkg", "dpkg-query", "rpm", "apt-mark"), _package_list),
+    "ls": _ls,
+    **dict.fromkeys(("true", "false", ":", "test", "[", "[[", "mkdir", "rm", "cp", "mv", "touch", "sleep"), lambda _c, _s: ""),
+    **dict.fromkeys(("whoami", "logname"), lambda _c, _s: "\ue005\n"),
+}
+
+
+def value(call: Call) -> Value:
+    """Return what a call prints for each input it may have."""
+    if call.stdin is None or len(call.stdin) == 1:
+        return (printed(call),)
+    results = [printed(Call(call.name, call.head, call.args, call.cwd, (text,), call.links)) for text in call.stdin[:8]]
+    return tuple(dict.fromkeys(results))
