@@ -48,7 +48,9 @@ Rule = Callable[[Call], Iterator[Hit]]
 
 def resolve(text: str, cwd: str) -> str:
     """Make a path absolute and drop `.`, `..` and doubled slashes, without looking at any disk."""
-    if text.startswith(HOLE):
+    if text == HOLE and cwd.strip("/") and not cwd.startswith(HOLE):
+        lead, full = "", f"{cwd}/{text}"
+    elif text.startswith(HOLE):
         lead, rest = HOLE, text.lstrip(HOLE)
         if not rest.startswith("/"):
             return text

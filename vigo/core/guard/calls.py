@@ -155,7 +155,10 @@ class Calls:
     def _state_for(self, code: Code, shell: Shell) -> State | None:
         if not code.own:
             return None
-        return State.at_login() if code.remote else self._inner(shell, code.args)
+        state = State.at_login() if code.remote else self._inner(shell, code.args)
+        if code.zero is not None:
+            state.variables["0"] = (code.zero,)
+        return state
 
     @staticmethod
     def _inner(shell: Shell, args: tuple[str, ...] | None) -> State:

@@ -24,6 +24,8 @@ class Code:
     """Positional parameters, when the command gives them."""
     own: bool = True
     """A shell of its own: what it sets is forgotten."""
+    zero: str | None = None
+    """What `$0` is in it."""
     remote: bool = False
     """It starts from a fresh login, not from this shell's state."""
 
@@ -59,7 +61,7 @@ def shell(call: Call) -> Carried | None:
         given = options.value("command")
         if given:
             return Code(given.text, given.span)
-        return Code(operands[0].text, operands[0].span, texts[2:]) if operands else None
+        return Code(operands[0].text, operands[0].span, texts[2:], zero=texts[1] if len(texts) > 1 else None) if operands else None
     if options.has("version", "help", "n"):
         return None
     if options.has("s") or not operands or texts[0] in {"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}:

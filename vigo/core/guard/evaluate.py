@@ -338,7 +338,9 @@ class Evaluator:
 
     def _positional(self, number: int) -> Value | None:
         args = self.state.args
-        if args is None or number == 0:
+        if number == 0:
+            return self.state.variables.get("0")
+        if args is None:
             return None
         return (args[number - 1],) if number <= len(args) else EMPTY
 

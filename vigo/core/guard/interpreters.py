@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
 from collections.abc import Iterator
 
@@ -65,12 +67,35 @@ def one_liners(call: Call) -> list[Word]:
     return found
 
 
+_ENCODED = re.compile(r"[A-Za-z0-9+/=\s]{8,}")
+
+
+def _decoded(text: str) -> list[str]:
+    """Decode a literal that a program may decode: base64, hexadecimal."""
+    squeezed = "".join(text.split())
+    found: list[bytes] = []
+    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}){4,}", squeezed):
+        found.append(bytes.fromhex(squeezed))
+    elif _ENCODED.fullmatch(text) and len(squeezed) % 4 == 0:
+        with contextlib.suppress(ValueError):
+            found.append(base64.b64decode(squeezed, validate=True))
+    return [decoded for decoded in (data.decode("utf-8", "replace") for data in found) if decoded.isprintable()]
+
+
+def _program(code: str) -> str:
+    """Return a program with its string literals blanked: what it does, without what it says."""
+    return _STRING.sub(lambda match: "`" if match.group()[0] in "`q" else '""', code)
+
+
 def strings(code: str) -> list[str]:
     """Return a program's string literals, those of a list joined by `+` or `.` as one."""
     found = []
     for match in list(_STRING.finditer(code[:CODE_MAX]))[:STRINGS_MAX]:
         text = next(group for group in (match.group(1), match.group(2), match.group(4), match.group(5), "") if group is not None)
         found.append(unescape(text))
+        found.extend(_decoded(text))
+        if "[::-1]" in code or "reverse" in code:
+            found.append(text[::-1])
     return found
 
 
@@ -78,13 +103,14 @@ def judge_code(call: Call, code: Word) -> Iterator[Hit]:
     """Judge what a program does with the paths it names."""
     text = literal(code.text)[:CODE_MAX]
     named = strings(text)
+    program = _program(text)
     for name in [*named, "".join(named)] if "+" in text or "." in text else named:
         word = Word(name, code.span)
-        if _REMOVES.search(text):
-            yield from removals(call, word, recursive=bool(re.search(r"rmtree|rm_r|recursive|remove_tree|rename|move|rimraf|\.mv\b", text)))
+        if _REMOVES.search(program):
+            yield from removals(call, word, recursive=bool(re.search(r"rmtree|rm_r|recursive|remove_tree|rename|move|rimraf|\.mv\b", program)))
         if _WRITES.search(text):
             yield from overwrites(call, word, says=call.name, empties=True)
-        if _ACCESS.search(text):
+        if _ACCESS.search(program):
             for hit in removals(call, word, recursive=False):
                 if hit.rule == "path-remove":
                     yield Hit("path-access", hit.says, hit.words, certain=hit.certain)
@@ -93,7 +119,7 @@ def judge_code(call: Call, code: Word) -> Iterator[Hit]:
 def commands(code: Word) -> list[Word]:
     """Return the texts that a program gives to a shell, or builds a command of."""
     text = literal(code.text)[:CODE_MAX]
-    if not _RUNS.search(text):
+    if not _RUNS.search(_program(text)):
         return []
     named = strings(text)
     lists = [strings(match.group(1)) for match in re.finditer(r"[\[(]([^\[\]()]*)[\])]", text)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.options import Options
+from vigo.core.guard.processes import chosen
 from vigo.core.guard.protected import PACKAGES, plain_name
 from vigo.core.guard.session import Hit
 from vigo.core.guard.words import Word, globbed, shown
@@ -69,14 +70,14 @@ TOOLS: dict[str, PackageTool] = {
 }
 _DECORATION = re.compile(r"(?::[a-z0-9]+|=[^/]*|/[^/]*|-\d[^/]*)$")
 _REMOVES_BY_SUFFIX = {"apt", "apt-get", "aptitude", "nala"}
-_SIMULATED = {"s", "simulate", "just-print", "dry-run", "recon", "no-act", "test", "assumeno"}
+_SIMULATED = frozenset({"simulate", "just-print", "dry-run", "recon", "no-act", "test", "assumeno"})
 
 
 def packages(call: Call) -> Iterator[Hit]:
     """Judge a package manager's command line."""
     tool = TOOLS[call.name]
     options = call.options(tool.short, tool.long)
-    if options.flags & _SIMULATED:
+    if options.flags & _SIMULATED or (call.name in _REMOVES_BY_SUFFIX and options.has("s")):
         return
     operands = list(options.operands)
     verb = ""
@@ -104,11 +105,21 @@ def _named(call: Call, verb: str, word: Word, text: str, ending: str = "") -> It
     if found is None:
         found, rule = plain_name(name, _SSH), "network-stop"
     if found is None and call.name in _REMOVES_BY_SUFFIX:
-        inner = re.search(r"[?~](?:name\(|n)\^?([a-z0-9-]+)", text)
-        found, rule = (plain_name(inner.group(1), PACKAGES) if inner else None), "package-remove"
+        found, rule = _by_expression(text), "package-remove"
     if found:
         says = " ".join(part for part in (call.name, verb, shown(found[0]) + ending) if part)
         yield Hit(rule, says, (call.head, word), certain=found[1])
+
+
+def _by_expression(text: str) -> tuple[str, bool] | None:
+    """Read what apt takes for an expression: `^vigo.*`, `?name(vigo)`, `~nvigo`."""
+    inner = re.search(r"[?~](?:name\(|n)\^?([a-z0-9-]+)", text)
+    if inner:
+        return plain_name(inner.group(1), PACKAGES)
+    if not re.search(r"[.^$|()+]", text):
+        return None
+    name = chosen(text, whole=False, names=PACKAGES, fold=False)
+    return (name, True) if name else None
 
 
 def selections(call: Call) -> Iterator[Hit]:

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.options import Options
-from vigo.core.guard.protected import Aim, Reach, aim, system_directory, system_file
+from vigo.core.guard.protected import Aim, Reach, aim, literals, system_directory, system_file
 from vigo.core.guard.session import Hit
-from vigo.core.guard.words import HOLE, Word, literal, shown
+from vigo.core.guard.words import HOLE, Word, matches, shown
 
 DEVICE = re.compile(
     r"/dev/(?:[shv]d[a-z…*?\[]|xvd|nvme|mmcblk|dm-|md[0-9]|mapper/|disk/|loop[0-9]|nbd|zd|sr[0-9]|vg|mem|bcache|block/|pmem)"
 )
-_KEYS = re.compile(r"^(?:/root|/home/[^/]+|/[^/]+(?:/[^/]+)*)/\.ssh(?:/authorized_keys2?)?/?$")
+_KEYS = re.compile(r"/.*/\.ssh(?:/authorized_keys2?)?")
+_KEY_NAMES = (".ssh", ".ssh/authorized_keys")
 _SSH_DIRECTORIES = ("/etc/ssh",)
 
 
@@ -52,7 +53,13 @@ def login_keys(call: Call, word: Word, path: str, verb: str, *, recursive: bool 
     """Judge that the way in is taken away: authorized keys, `/etc/ssh`."""
     ssh = aim(path, _SSH_DIRECTORIES)
     reached = ssh is not None and (ssh.reach is not Reach.PARENT or recursive) and not (ssh.loose and not recursive)
-    if reached or (_KEYS.match(literal(path)) and (recursive or "authorized_keys" in path)):
+    parts = path.split("/")
+    globbed = any(
+        name.count("/") + 1 < len(parts) and literals(parts[-1]) > 1 and matches("/".join(parts[-1 - name.count("/") :]), name)
+        for name in _KEY_NAMES
+        if recursive or "/" in name
+    )
+    if reached or globbed or (_KEYS.fullmatch(path) and (recursive or "authorized_keys" in path)):
         yield Hit("login-keys", f"{verb} {shown(path)}", (call.head, word))
 
 
@@ -66,7 +73,7 @@ def overwrites(call: Call, word: Word, *, says: str, empties: bool = False, into
         if found and found.reach is not Reach.PARENT and not (into and found.reach is Reach.AT and found.is_directory):
             yield Hit("path-overwrite", f"{says} {shown(path)}", (call.head, word), certain=found.certain)
         if empties and system_file(path):
-            yield Hit("system-empty", f"{says} {shown(path)}", (call.head, word))
+            yield Hit("system-empty", f"{says} {shown(path)}", (call.head, word), certain=HOLE not in path)
         if empties and "authorized_keys" in path:
             yield from login_keys(call, word, path, says)
 

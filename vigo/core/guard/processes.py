@@ -16,6 +16,14 @@ _RISKY = re.compile(r"[+*}]\)|\)[+*{]|[+*}][+*{]")
 _SIGNAL = re.compile(r"-(?:[0-9]+|(?:SIG)?[A-Z][A-Z0-9+-]+)")
 _COMMAND_LINES = (*PROCESSES, *(f"{program} --config /etc/vigo/config" for program in PROGRAMS[:2]), "vigo-envoy run")
 EXPRESSION_MAX = 64
+_DAEMONS = ("sshd", "NetworkManager")
+_HANG_UP = frozenset({"-1", "-HUP", "-SIGHUP", "-s1", "-sHUP", "HUP", "SIGHUP", "--signal=HUP"})
+
+
+def _daemon(call: Call, word: Word, text: str) -> Iterator[Hit]:
+    """Judge that what lets the operator in is killed; a hang-up only makes it read its configuration."""
+    if text in _DAEMONS and not any(other.text in _HANG_UP for other in call.args):
+        yield Hit("network-stop", f"{call.name} {text}", (call.head, word))
 
 
 def pid_file(path: str) -> str | None:
@@ -29,7 +37,7 @@ def pid_file(path: str) -> str | None:
 
 def _signal_zero(words: tuple[Word, ...]) -> bool:
     texts = [word.text for word in words]
-    pairs = zip(texts, [*texts[1:], ""], strict=True)
+    pairs = zip(texts, [*texts[1:], ""], strict=False)
     return any(
         text in {"-0", "--signal=0", "-s0", "-n0"} or (text in {"-s", "--signal", "-n"} and follow == "0") for text, follow in pairs
     )
@@ -61,7 +69,7 @@ def kill(call: Call) -> Iterator[Hit]:
             yield Hit("process-signal", f"kill {shown(PID + name)}", (call.head, word))
 
 
-def _chosen(expression: str, *, whole: bool, names: tuple[str, ...], fold: bool) -> str | None:
+def chosen(expression: str, *, whole: bool, names: tuple[str, ...], fold: bool) -> str | None:
     """Return the first of some names that a regular expression chooses."""
     if _RISKY.search(expression) or len(expression) > EXPRESSION_MAX or expression.count("*") + expression.count("+") > 4:
         return next((name for name in names if name in expression), None)
@@ -102,7 +110,8 @@ def _by_expression(call: Call, word: Word, options: Options) -> Iterator[Hit]:
         return
     full = options.has("f", "full")
     names = (*PROCESSES, *_COMMAND_LINES) if full else PROCESSES
-    name = _chosen(text, whole=options.has("x", "exact"), names=names, fold=options.has("i", "ignore-case"))
+    yield from _daemon(call, word, text.strip("^$"))
+    name = chosen(text, whole=options.has("x", "exact"), names=names, fold=options.has("i", "ignore-case"))
     if name:
         said = next((known for known in reversed(PROCESSES) if known in name), "vigo")
         said = next((known for known in PROCESSES if known == name), said)
@@ -120,6 +129,7 @@ def killall(call: Call) -> Iterator[Hit]:
             yield from _by_expression(call, word, options)
             continue
         text = word.text.lower() if options.has("I", "ignore-case") else word.text
+        yield from _daemon(call, word, text)
         found = plain_name(text.rsplit("/", 1)[-1], PROCESSES)
         if found:
             yield Hit("process-signal", f"{call.name} {shown(found[0])}", (call.head, word), certain=found[1])

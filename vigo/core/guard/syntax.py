@@ -143,9 +143,6 @@ def _errors(root: tree_sitter.Node) -> Iterator[int]:
         stack.extend(child for child in node.children if child.has_error or child.is_missing)
 
 
-_JOINS = frozenset({"&&", "||", ";", "&", "\n", ";;"})
-
-
 class _Reader:
     def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
@@ -162,10 +159,12 @@ class _Reader:
             read = self._node(node)
             if read is None:
                 continue
-            first, *more = read.joins if isinstance(read, Sequence) else (join,)
-            del first
-            items.extend(read.items if isinstance(read, Sequence) else (read,))
-            joins.extend((join, *more))
+            if not isinstance(read, Sequence):
+                items.append(read)
+                joins.append(join)
+            elif read.items:
+                items.extend(read.items)
+                joins.extend((join, *read.joins[1:]))
             join = ";"
         return Sequence(tuple(items), tuple(joins))
 

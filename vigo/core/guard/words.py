@@ -120,13 +120,12 @@ def bracket_end(word: str, i: int) -> int:
     """Return the offset of the `]` that ends the bracket opened at `i`, or 0."""
     start = i + 2 if word[i + 1 : i + 2] in {"!", "^"} else i + 1
     stop = word.find("]", start + 1)
-    while word.startswith("[:", start) and stop > 0 and word[stop - 1] == ":":
-        stop = word.find("]", stop + 1)
-        if word[stop - 1] != ":":
-            break
+    while stop > 0 and word[stop - 1] == ":" and _CLASS_OPEN.search(word, start, stop):
+        start, stop = stop, word.find("]", stop + 1)
     return max(stop, 0)
 
 
+_CLASS_OPEN = re.compile(f"[\\[{BRACKET}]:[a-z]+:$")
 _CLASSES = {
     "[:alpha:]": "a-zA-Z",
     "[:lower:]": "a-z",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vigo.core.guard.options import Arity, split
+from vigo.core.guard.options import Arity, Options, split
 from vigo.core.guard.words import Word
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
@@ -133,7 +133,7 @@ def unwrap(name: str, words: tuple[Word, ...]) -> Unwrapped | None:
     while wrapper.assigns and rest and _ASSIGNMENT.match(rest[0].text):
         assignments.append(rest.pop(0))
     rest = rest[wrapper.operands :]
-    directory = options.value("C", "chdir") if name == "env" else options.value("D", "chdir") if name == "sudo" else None
+    directory = _directory(name, options)
     if name == "flock" and code is None and len(rest) > 1 and rest[0].text in {"-c", "--command"}:
         code = rest[1]
     if code is not None and name == "env":
@@ -145,6 +145,17 @@ def unwrap(name: str, words: tuple[Word, ...]) -> Unwrapped | None:
     if wrapper.joins and rest:
         return Unwrapped((), _joined(rest), tuple(assignments), directory)
     return Unwrapped(tuple(rest), None, tuple(assignments), directory)
+
+
+def _directory(name: str, options: Options) -> Word | None:
+    if name == "systemd-run":
+        for option, word in options.values:
+            if option in {"p", "property"} and word.text.startswith("WorkingDirectory="):
+                return Word(word.text.partition("=")[2], word.span)
+        return options.value("working-directory")
+    if name in {"env", "sudo"}:
+        return options.value("C" if name == "env" else "D", "chdir")
+    return None
 
 
 def _joined(words: list[Word]) -> Word:
