@@ -27,7 +27,8 @@ BYTES_MAX: Final = 16 * 1024 * 1024
 DEPTH_MAX: Final = 20
 ENTRIES_MAX: Final = 100_000
 """Entries in one map or list."""
-NODES_MAX: Final = 2_000_000
+NODES_MAX: Final = 1_000_000
+"""Keys and values in one file; 40,000 hosts with ten traits each."""
 FILES_MAX: Final = 1_000
 _SUFFIXES: Final = (".yaml", ".yml")
 
@@ -247,7 +248,7 @@ class _Reader:
             return node
         into = self._open[-1]
         if into.is_full:
-            raise wrong(node.mark, self._key(), f"has more than {ENTRIES_MAX:,} entries", "split the inventory")
+            raise wrong(node.mark, self._key(around=1), f"has more than {ENTRIES_MAX:,} entries", "split the inventory")
         into.add(node)
         return None
 
@@ -271,9 +272,10 @@ class _Reader:
     def _wants_key(self) -> bool:
         return bool(self._open) and self._open[-1].entries is not None and self._open[-1].key is None
 
-    def _key(self) -> str:
-        """Return the innermost key that is being read."""
-        return next((level.key for level in reversed(self._open) if level.key is not None), "document")
+    def _key(self, around: int = 0) -> str:
+        """Return the innermost key that is being read, `around` levels further out."""
+        levels = reversed(self._open[: len(self._open) - around])
+        return next((level.key for level in levels if level.key is not None), "document")
 
     def _plain(self, text: str, event: yaml.ScalarEvent) -> Scalar | None:
         """Return what a plain word means, if it can mean one thing only."""

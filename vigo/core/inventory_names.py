@@ -12,8 +12,7 @@ from difflib import SequenceMatcher
 from heapq import nlargest
 from typing import Final
 
-from vigo.core.errors import ConfigError
-from vigo.core.nodes import Mark, wrong
+from vigo.core.nodes import Mark, shown, wrong
 
 NAME_MAX: Final = 253
 """Characters in a host's name or address, as in DNS."""
@@ -28,7 +27,7 @@ _ALIKE: Final = 0.6
 def check_name(name: str, mark: Mark) -> None:
     """Raise ConfigError unless a host may have this name."""
     if _PLAIN.fullmatch(name) is None:
-        _check_signs(name, mark)
+        _check_signs(name, mark, name)
     if name.lower() in RESERVED or name.lower().startswith("run:"):
         raise wrong(mark, name, "is a word of the target grammar", "give the host another name")
 
@@ -36,7 +35,7 @@ def check_name(name: str, mark: Mark) -> None:
 def check_address(address: str, mark: Mark) -> None:
     """Raise ConfigError unless the text can be an address: a name, IPv4, or IPv6 without brackets."""
     if _PLAIN.fullmatch(address) is None:
-        _check_signs(address, mark)
+        _check_signs(address, mark, "address")
 
 
 def check_group(name: str, mark: Mark) -> None:
@@ -64,22 +63,28 @@ def did_you_mean(word: str, names: Collection[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def _check_signs(text: str, mark: Mark) -> None:
+def _check_signs(text: str, mark: Mark, key: str) -> None:
+    fault = _fault(text)
+    if fault is not None:
+        subject = "" if key == text else f"{shown(text)} "
+        way_out = "write whole numbers as [01-20]" if "[" in text or "]" in text else "use letters, digits and ._-"
+        raise wrong(mark, key or '""', subject + fault, way_out)
+
+
+def _fault(text: str) -> str | None:
+    """Return what keeps a text from being a name."""
     if not text:
-        raise wrong(mark, '""', "is no name", "write one")
+        return "is no name"
     if len(text) > NAME_MAX:
-        raise wrong(mark, text, f"has {len(text)} characters, at most {NAME_MAX} are allowed", "shorten it")
+        return f"has {len(text)} characters, at most {NAME_MAX} are allowed"
     if text.startswith("-"):
-        raise wrong(mark, text, "begins with -, as an option would", "begin with a letter or a digit")
+        return "begins with -, as an option would"
     for sign in text:
-        if sign in _REFUSED or sign.isspace() or not sign.isprintable():
-            raise _refused(text, sign, mark)
-
-
-def _refused(text: str, sign: str, mark: Mark) -> ConfigError:
-    name = "a blank" if sign.isspace() else repr(sign) if sign.isprintable() else f"U+{ord(sign):04X}"
-    way_out = "write whole numbers as [01-20]" if sign in "[]" else "use letters, digits and ._-"
-    return wrong(mark, text, f"holds {name}, which no name may", way_out)
+        if sign.isspace():
+            return "holds a blank, which no name may"
+        if sign in _REFUSED or not sign.isprintable():
+            return f"holds {sign if sign.isprintable() else f'U+{ord(sign):04X}'}, which no name may"
+    return None
 
 
 def _shared(one: str, other: str) -> int:
