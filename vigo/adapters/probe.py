@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from time import monotonic_ns
 
 from vigo import __version__
+from vigo.core.errors import UsageError
 from vigo.core.health import HealthUrl, parse_health_url
 from vigo.core.quantity import format_duration
 from vigo.engine.ports import Verdict
 
 _HEADERS_MAX_BYTES = 16 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.1 1(?!01)\d\d.*?\n\r?\n", re.DOTALL)
+"""A 1xx answer before the final one, which any server may send: RFC 9110 section 15.2. 101 is final."""
 _PORTS_AT_ONCE = 256
 
 
@@ -39,11 +42,10 @@ class HttpProbe:
             passed, detail = False, f"no answer within {format_duration(self._timeout_ms)}"
         except ssl.SSLCertVerificationError as error:
             passed, detail = False, f"certificate not trusted: {error.verify_message}"
-        except (OSError, EOFError) as error:
-            passed, detail = (
-                False,
-                f"no answer: {error.strerror or error}" if isinstance(error, OSError) else f"{error}",
-            )
+        except OSError as error:
+            passed, detail = False, f"no answer: {error.strerror or error}"
+        except (EOFError, UnicodeError, UsageError) as error:  # UnicodeError: a name that IDNA cannot encode
+            passed, detail = False, f"{error}"
         return Verdict(passed, detail, (monotonic_ns() - begin) // 1_000_000)
 
     async def _ask(self, url: HealthUrl) -> tuple[bool, str]:
@@ -74,16 +76,18 @@ def _request(url: HealthUrl) -> bytes:
 
 
 async def _headers(reader: asyncio.StreamReader) -> bytes:
-    """Read up to the empty line after the headers. Raises EOFError when they end early or are too long."""
-    data = b""
-    while not _is_whole(data):
-        chunk = await reader.read(_HEADERS_MAX_BYTES + 1 - len(data))
-        data += chunk
-        if len(data) > _HEADERS_MAX_BYTES:
+    """Read up to the empty line after the final answer's headers. Raises EOFError when they end early or are too long."""
+    data, final = b"", 0
+    while not _is_whole(data[final:]):
+        if len(data) == _HEADERS_MAX_BYTES:
             raise EOFError(f"headers of more than {_HEADERS_MAX_BYTES // 1024} KiB")
+        chunk = await reader.read(_HEADERS_MAX_BYTES - len(data))
         if not chunk:
             raise EOFError("connection closed before an answer" if not data else "connection closed inside the headers")
-    return data
+        data += chunk
+        while interim := _INTERIM.match(data, final):
+            final = interim.end()
+    return data[final:]
 
 
 def _is_whole(data: bytes) -> bool:
@@ -107,7 +111,7 @@ async def closed_ports(endpoints: Mapping[str, tuple[str, int]], timeout_ms: int
             try:
                 async with asyncio.timeout(timeout_ms / 1000):
                     _, writer = await asyncio.open_connection(address, port)
-            except OSError:
+            except (OSError, UnicodeError):
                 return False
             writer.transport.abort()
             return True
