@@ -1,0 +1,491 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import gzip
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeAlias
+
+import psutil
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from vigo.adapters.probe import HttpProbe, closed_ports
+from vigo.engine.ports import Verdict
+
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
+Answer: TypeAlias = Callable[[Reader, Writer], Coroutine[Any, Any, None]]
+
+SHORT_MS = 300
+"""For peers that never come to an end; no test of a good answer depends on it."""
+GENEROUS_MS = 30_000
+MIB = 1024 * 1024
+
+
+@contextlib.asynccontextmanager
+async def serving(answer: Answer, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    """Run a server that reads the request's head and then answers; yields its port, and waits for nobody at the end."""
+    at_work: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: Reader, writer: Writer) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        at_work.add(task)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await answer(reader, writer)
+        writer.transport.abort()
+        at_work.discard(task)
+
+    server = await asyncio.start_server(handle, host, 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tuple(at_work):
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+
+def sends(*pieces: bytes) -> Answer:
+    """Make an answer of these bytes, closed behind them."""
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    return answer
+
+
+def endless(head: bytes, piece: bytes, counted: list[int] | None = None) -> Answer:
+    """Make an answer whose pieces never end."""
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            if counted is not None:
+                counted.append(len(piece))
+
+    return answer
+
+
+def probe_one(answer: Answer, timeout_ms: int = GENEROUS_MS) -> Verdict:
+    """Ask a server that answers like this."""
+
+    async def ask() -> Verdict:
+        async with serving(answer) as port:
+            return await HttpProbe(timeout_ms).check(f"http://127.0.0.1:{port}/health?deep=1")
+
+    return asyncio.run(ask())
+
+
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+# --- status lines
+
+
+@pytest.mark.parametrize(
+    ("answer", "passed", "detail"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", True, "HTTP 200"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True, "HTTP 204"),
+        (b"HTTP/1.0 299\r\n\r\n", True, "HTTP 299"),
+        (b"HTTP/1.1 200 OK\n\n", True, "HTTP 200"),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", False, "HTTP 503"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", False, "HTTP 404"),
+        (b"HTTP/1.1 301 Moved\r\nLocation: /elsewhere\r\n\r\n", False, "HTTP 301"),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", False, "HTTP 304"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", False, "HTTP 101"),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", True, "HTTP 200"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 503 No\r\n\r\n", False, "HTTP 503"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", False, "connection closed inside the headers"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", False, "the answer is not HTTP"),
+        (b"HTTP/1.1 20 OK\r\n\r\n", False, "the answer is not HTTP"),
+        (b"HTTP/2 200\r\n\r\n", False, "the answer is not HTTP"),
+        (b" HTTP/1.1 200 OK\r\n\r\n", False, "the answer is not HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", False, "the answer is not HTTP"),
+        (b"<html>200 OK</html>\n\n", False, "the answer is not HTTP"),
+        (b"<html>200 OK</html>", False, "connection closed inside the headers"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", False, "connection closed inside the headers"),
+        (b"HTTP/1.1 200 OK", False, "connection closed inside the headers"),
+        (b"", False, "connection closed before an answer"),
+    ],
+)
+def test_only_a_whole_2xx_head_passes(answer: bytes, passed: bool, detail: str) -> None:  # noqa: FBT001 - a table's column
+    """The status line and the headers decide; redirects, early ends and other protocols are verdicts with a reason."""
+    verdict = probe_one(sends(answer))
+    assert (verdict.passed, verdict.detail) == (passed, detail)
+    assert verdict.duration_ms >= 0
+
+
+def test_the_request_is_plain_and_names_host_and_path() -> None:
+    """One GET without a body, which tells the server who asks and that no second request follows."""
+    heads: list[bytes] = []
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK)
+        await writer.drain()
+
+    assert probe_one(answer).passed
+    lines = heads[0].decode("ascii").split("\r\n")
+    assert lines[0] == "GET /health?deep=1 HTTP/1.1"
+    assert any(line.startswith("Host: 127.0.0.1:") for line in lines)
+    assert any(line.startswith("User-Agent: vigo/") for line in lines)
+    assert "Connection: close" in lines
+
+
+def test_a_head_in_single_bytes_is_read() -> None:
+    """However the network cuts it."""
+    assert probe_one(sends(*(bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"))).passed
+
+
+@pytest.fixture
+def http_server() -> Iterator[tuple[str, list[str]]]:
+    """Run the standard library's server: `/moved` redirects to `/target`; yields its URL and the paths asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(302 if self.path == "/moved" else 200)
+            self.send_header("Location", "/target")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the standard library
+            del format, args
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_redirect_is_not_followed(http_server: tuple[str, list[str]]) -> None:
+    """A login page's 200 must not pass for a healthy service: the target is never asked."""
+    url, asked = http_server
+    verdict = asyncio.run(HttpProbe(GENEROUS_MS).check(f"{url}/moved"))
+    assert (verdict.passed, verdict.detail) == (False, "HTTP 302")
+    assert asked == ["/moved"]
+    assert asyncio.run(HttpProbe(GENEROUS_MS).check(f"{url}/health")).passed
+
+
+def test_proxies_of_the_environment_are_ignored(
+    http_server: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C5: the gate asks the service, not a proxy that happens to be set."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert asyncio.run(HttpProbe(GENEROUS_MS).check(f"{http_server[0]}/health")).passed
+
+
+# --- peers that never come to an end
+
+
+async def _silence(reader: Reader, writer: Writer) -> None:
+    del writer
+    await reader.read(1)
+    await asyncio.Event().wait()
+
+
+async def _drip(reader: Reader, writer: Writer) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    for byte in OK + b"x" * 100:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(SHORT_MS / 1000 / 4)
+
+
+@pytest.mark.parametrize("answer", [_silence, _drip], ids=["silent", "drips"])
+def test_a_peer_that_keeps_us_waiting_fails_at_the_deadline(answer: Answer) -> None:
+    """One deadline over all of it: a byte now and then does not extend it."""
+    verdict = probe_one(answer, SHORT_MS)
+    assert (verdict.passed, verdict.detail) == (False, f"no answer within {SHORT_MS}ms")
+    assert verdict.duration_ms >= SHORT_MS
+
+
+def test_a_peer_that_accepts_but_speaks_no_tls_fails_at_the_deadline() -> None:
+    """The handshake is under the same deadline."""
+
+    async def ask() -> Verdict:
+        async with serving(_silence) as port:
+            return await HttpProbe(SHORT_MS).check(f"https://127.0.0.1:{port}/")
+
+    assert asyncio.run(ask()).detail == f"no answer within {SHORT_MS}ms"
+
+
+ENDLESS_BODY = endless(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n", b"x" * 65_536)
+BAD_CHUNKS = sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"-1\r\nZZZ\r\nffffffffffffffffff\r\n")
+BOMB = gzip.compress(bytes(64 * MIB))
+GZIP_BOMB = sends(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", BOMB)
+HEADER_FLOOD = endless(b"HTTP/1.1 200 OK\r\n", b"X-Flood: " + b"y" * 8_000 + b"\r\n")
+ONE_LONG_HEADER = endless(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 65_536)
+INTERIM_FLOOD = endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100)
+
+
+@pytest.mark.parametrize("answer", [ENDLESS_BODY, BAD_CHUNKS, GZIP_BOMB], ids=["10 GB", "bad chunks", "gzip bomb"])
+def test_a_body_is_not_read(answer: Answer) -> None:
+    """The head decides; what the body would do to a reader does not matter."""
+    verdict = probe_one(answer)
+    assert (verdict.passed, verdict.detail) == (True, "HTTP 200")
+
+
+@pytest.mark.parametrize("answer", [HEADER_FLOOD, ONE_LONG_HEADER, INTERIM_FLOOD], ids=["many", "one", "interim"])
+def test_a_flood_of_headers_is_cut_off(answer: Answer) -> None:
+    """16 KiB is more than any health endpoint needs."""
+    verdict = probe_one(answer)
+    assert (verdict.passed, verdict.detail) == (False, "headers of more than 16 KiB")
+
+
+def test_headers_up_to_the_bound_are_read() -> None:
+    """16 KiB exactly passes, one byte more does not."""
+    frame = len(b"HTTP/1.1 200 OK\r\nX: \r\n\r\n")
+    fits = b"HTTP/1.1 200 OK\r\nX: " + b"y" * (16 * 1024 - frame) + b"\r\n\r\n"
+    assert probe_one(sends(fits)).passed
+    assert not probe_one(sends(fits.replace(b"X: ", b"X: y"))).passed
+
+
+def test_hostile_answers_cost_no_memory_and_little_traffic() -> None:
+    """Fifty probes of endless answers: at most 5 MB more, and the sender was stopped early."""
+    sent: list[int] = []
+    flood = endless(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 65_536, sent)
+    process = psutil.Process()
+
+    async def ask() -> int:
+        probe = HttpProbe(GENEROUS_MS)
+        async with serving(flood) as flood_port, serving(ENDLESS_BODY) as body_port:
+            urls = [f"http://127.0.0.1:{port}/" for port in (flood_port, body_port)]
+            for url in urls * 3:
+                await probe.check(url)
+            before = process.memory_info().rss
+            for _ in range(25):
+                assert [(await probe.check(url)).passed for url in urls] == [False, True]
+            return process.memory_info().rss - before
+
+    assert asyncio.run(ask()) <= 5_000_000
+    assert sum(sent) / 28 <= 16 * MIB, "the socket buffers' worth, not the stream's"
+
+
+# --- no connection
+
+
+def closed_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_a_refused_connection_is_a_verdict() -> None:
+    """It says that there was no answer, and why."""
+    verdict = asyncio.run(HttpProbe(GENEROUS_MS).check(f"http://127.0.0.1:{closed_port()}/"))
+    assert not verdict.passed
+    assert verdict.detail.startswith("no answer: ")
+
+
+def test_a_reset_connection_is_a_verdict() -> None:
+    """A service that dies on the request is not healthy."""
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        writer.transport.abort()
+
+    verdict = probe_one(answer)
+    assert not verdict.passed
+    assert verdict.detail.startswith(("no answer: ", "connection closed"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://" + "a" * 64 + ".example/",
+        "http://a..example/",
+        "http://.example/",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/",
+        "127.0.0.1",
+        "http://ops:pw@127.0.0.1/",
+        "http://127.0.0.1:0/",
+    ],
+)
+def test_a_url_that_names_nothing_is_a_verdict_too(url: str) -> None:
+    """The port promises a verdict whatever goes wrong; the reading at the edge refuses most of these before."""
+    verdict = asyncio.run(HttpProbe(GENEROUS_MS).check(url))
+    assert not verdict.passed
+    assert verdict.detail
+    assert "pw" not in verdict.detail
+
+
+def test_an_ipv6_literal_is_connected_to() -> None:
+    """In brackets, as URLs write it; on a machine without IPv6 that is a verdict as well."""
+
+    async def ask() -> Verdict:
+        async with serving(sends(OK), host="::1") as port:
+            return await HttpProbe(GENEROUS_MS).check(f"http://[::1]:{port}/")
+
+    try:
+        assert asyncio.run(ask()).passed
+    except OSError:
+        assert not asyncio.run(HttpProbe(GENEROUS_MS).check("http://[::1]:9/")).passed
+
+
+# --- TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a self-signed certificate for 127.0.0.1, key included."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "health")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def ask_over_tls(certificate: Path, host: str = "127.0.0.1") -> Verdict:
+    """Ask a healthy server that shows this certificate."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+
+    async def ask() -> Verdict:
+        async with serving(sends(OK), tls) as port:
+            probe = HttpProbe(GENEROUS_MS)
+            verdict = await probe.check(f"https://{host}:{port}/")
+            assert verdict.passed == (await probe.check(f"https://{host}:{port}/")).passed
+            return verdict
+
+    return asyncio.run(ask())
+
+
+def test_a_self_signed_certificate_does_not_pass(certificate: Path) -> None:
+    """Nobody vouches for it, and the verdict says so."""
+    verdict = ask_over_tls(certificate)
+    assert not verdict.passed
+    assert verdict.detail.startswith("certificate not trusted: self")
+
+
+def test_a_trusted_certificate_passes_for_its_own_name_alone(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the operating system's means to trust it, and only under the name that it holds."""
+    monkeypatch.setenv("SSL_CERT_FILE", os.fspath(certificate))
+    assert ask_over_tls(certificate).passed
+    other = ask_over_tls(certificate, "localhost")
+    assert not other.passed
+    assert "certificate not trusted" in other.detail
+
+
+def test_plain_http_behind_https_is_a_verdict() -> None:
+    """A server that speaks no TLS is told apart from one that does not answer."""
+
+    async def answer(reader: Reader, writer: Writer) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async def ask() -> Verdict:
+        async with serving(answer) as port:
+            return await HttpProbe(GENEROUS_MS).check(f"https://127.0.0.1:{port}/")
+
+    verdict = asyncio.run(ask())
+    assert not verdict.passed
+    assert verdict.detail.startswith("no answer: ")
+
+
+# --- ports
+
+
+@contextlib.contextmanager
+def blackhole() -> Iterator[int]:
+    """Listen with a queue that is full, so that further connections get no reply at all; yields the port."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)  # noqa: FBT003 - the socket's own signature
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def test_ports_that_do_not_accept_are_named_in_order() -> None:
+    """Open ones are not; a name that cannot be resolved or encoded counts as closed; nothing is sent to the open one."""
+    received: list[bytes] = []
+
+    async def listen(reader: Reader, writer: Writer) -> None:
+        del writer
+        received.append(await reader.read())
+
+    async def look(silent_port: int) -> tuple[str, ...]:
+        async with serving(listen) as port:
+            endpoints = {
+                "web-01": ("127.0.0.1", closed_port()),
+                "web-02": ("127.0.0.1", port),
+                "web-03": ("127.0.0.1", silent_port),
+                "web-04": ("a" * 64, 22),
+                "web-05": ("127.0.0.1", port),
+            }
+            return await closed_ports(endpoints, SHORT_MS)
+
+    with blackhole() as silent_port:
+        assert asyncio.run(look(silent_port)) == ("web-01", "web-03", "web-04")
+    assert b"".join(received) == b""
+
+
+def test_silent_ports_are_waited_for_side_by_side() -> None:
+    """Forty of them take nothing like forty deadlines."""
+    with blackhole() as port:
+        begin = monotonic()
+        closed = asyncio.run(closed_ports({f"h{n}": ("127.0.0.1", port) for n in range(40)}, SHORT_MS))
+        assert len(closed) == 40
+        assert monotonic() - begin < 40 * SHORT_MS / 1000 / 2
+
+
+def test_no_ports_at_all_are_no_closed_ports() -> None:
+    """An empty plan asks nobody."""
+    assert asyncio.run(closed_ports({})) == ()
