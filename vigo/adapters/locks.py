@@ -104,7 +104,8 @@ def _take(path: Path) -> int | None:
     """Open and lock the file that has this name now; None when another process holds it."""
     try:
         while True:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            # Reading is enough for flock, and a strict umask may forbid to open the file again for writing.
+            fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             if not _flock(fd):
                 return None
             if _is_at(fd, path):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vigo.adapters.locks import held
-from vigo.adapters.store_open import HEAD, LOCKS, in_words, sync_folder
+from vigo.adapters.store_open import HEAD, LOCKS, create_private, in_words, refuse_planted, sync_folder
 from vigo.core.chain import Point, canonical, parse_point
 from vigo.core.errors import JournalError, UsageError
 
@@ -25,6 +25,7 @@ def read_head(folder: Path) -> Point | None:
     Raises JournalError when it cannot be read, ValueError when it holds something else than a head.
     """
     path = folder / HEAD
+    refuse_planted(folder)
     with in_words(path):
         try:
             with path.open("rb") as file:
@@ -54,7 +55,7 @@ def _replace(folder: Path, data: bytes) -> None:
     draft = folder / f"{HEAD}.new"  # one writer at a time: the lock is held
     draft.unlink(missing_ok=True)
     try:
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = create_private(draft)
         with os.fdopen(fd, "wb") as file:
             file.write(data)
             file.flush()

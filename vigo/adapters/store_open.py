@@ -24,7 +24,7 @@ OPENING = "kind IN ('task.dispatch', 'task.blocked')"
 SCHEMA = (
     """CREATE TABLE events (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, task TEXT NOT NULL, kind TEXT NOT NULL,
     host TEXT, data TEXT NOT NULL, digest TEXT NOT NULL) STRICT""",
-    "CREATE TABLE output (digest TEXT NOT NULL UNIQUE, data BLOB NOT NULL) STRICT",
+    "CREATE TABLE output (digest TEXT NOT NULL UNIQUE, data BLOB NOT NULL)",
     "CREATE INDEX events_by_task ON events (task)",
     f"CREATE UNIQUE INDEX task_ids ON events (task) WHERE {OPENING}",
     f"CREATE INDEX task_openings ON events (seq) WHERE {OPENING}",
@@ -67,13 +67,13 @@ def prepare_folder(folder: Path) -> None:
     Raises JournalError.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _own(folder)
-        locks = folder / LOCKS
-        locks.mkdir(exist_ok=True, mode=0o700)
-        _own(locks)
-    except FileExistsError as error:
-        raise JournalError(f"{error.filename}: is not a folder; move it away, or set VIGO_DATA_DIR") from error
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for own in (folder, folder / LOCKS):
+            with suppress(FileExistsError):
+                own.mkdir(mode=0o700)
+                own.chmod(0o700)  # a strict umask would even keep its owner out
+            _check_own(own)
+            _check_writable(own)
     except OSError as error:
         raise JournalError(
             f"{folder}: cannot be used for the journal: {error.strerror}; nothing runs unrecorded: "
@@ -81,7 +81,7 @@ def prepare_folder(folder: Path) -> None:
         ) from error
 
 
-def _own(folder: Path) -> None:
+def _check_own(folder: Path) -> None:
     """See that the folder is this user's alone; tighten one that holds nothing but vigo's files."""
     seen = folder.stat()
     if seen.st_uid != os.geteuid():
@@ -90,10 +90,18 @@ def _own(folder: Path) -> None:
         )
     if not seen.st_mode & 0o077:
         return
-    if all(_is_ours(entry.name) for entry in os.scandir(folder)):
+    with os.scandir(folder) as entries:
+        is_ours = all(_is_ours(entry.name) for entry in entries)
+    if is_ours:
         folder.chmod(0o700)
     elif seen.st_mode & 0o022:
         raise JournalError(f"{folder}: other users can write here; set VIGO_DATA_DIR to a folder of your own")
+
+
+def _check_writable(folder: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        why = "the file system is read-only" if os.statvfs(folder).f_flag & os.ST_RDONLY else "Permission denied"
+        raise JournalError(f"{folder}: cannot be written: {why}; nothing runs unrecorded: set VIGO_DATA_DIR")
 
 
 def _is_ours(name: str) -> bool:
@@ -186,7 +194,7 @@ def _create(folder: Path) -> None:
         return
     with in_words(path):
         draft.unlink(missing_ok=True)
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(create_private(draft))
         try:
             with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
                 connection.execute("BEGIN")
@@ -202,6 +210,13 @@ def _create(folder: Path) -> None:
                 draft.unlink(missing_ok=True)
             raise
         sync_folder(folder)
+
+
+def create_private(path: Path) -> int:
+    """Make a file that was not there, 0600 whatever the umask, and return its descriptor. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o600)
+    return fd
 
 
 def sync_folder(folder: Path) -> None:
