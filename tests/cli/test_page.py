@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import distribution
 
 import pytest
+
 from tests.cli.conftest import Vigo
 
 pytestmark = pytest.mark.timeout(180)
@@ -45,7 +47,9 @@ def test_a_rolling_restart_passes_its_gates(lab: Vigo) -> None:
     )  # fmt: skip
     assert result.code == 0, result.err
     assert _golden(result.out).count("[complete] exit=0 <DURATION>") == 4
-    assert [line for line in result.err.splitlines() if "health check after batch" in line and "passed" in line].__len__() == 4
+    assert [
+        line for line in result.err.splitlines() if "health check after batch" in line and "passed" in line
+    ].__len__() == 4
 
 
 def test_a_dry_run_prints_the_plan_to_the_byte(lab: Vigo) -> None:
@@ -97,7 +101,5 @@ def test_list_prints_the_page_s_columns(lab: Vigo) -> None:
 
 def test_vigocli_is_the_same_program() -> None:
     """Both commands are installed, so that the page's examples run verbatim."""
-    from importlib.metadata import distribution
-
     scripts = {entry.name: entry.value for entry in distribution("vigo").entry_points}
     assert scripts["vigo"] == scripts["vigocli"]

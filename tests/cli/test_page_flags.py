@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+
 from tests.cli.conftest import Result, Vigo
 
 pytestmark = pytest.mark.timeout(180)
@@ -41,7 +42,11 @@ def _hosts(result: Result) -> list[str]:
 
 
 CASES = [
-    Case("--target", ["task", "run", "true", "--target", "db-01"], lambda r: _hosts(r) == ["db-01"]),
+    Case(
+        "--target",
+        ["task", "run", "true", "--target", "db-01.example.com"],
+        lambda r: _hosts(r) == ["db-01.example.com"],
+    ),
     Case(
         "--timeout",
         ["task", "run", "sleep 3", *_ONE, "--timeout", "1"],

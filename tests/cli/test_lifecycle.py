@@ -1,0 +1,140 @@
+"""Runs that are watched, interrupted, ended and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Vigo
+
+pytestmark = pytest.mark.timeout(180)
+
+_WAIT_S = 60
+
+
+def _until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.05)
+
+
+def _running(mark: str) -> list[int]:
+    """Return the processes on this machine that have the mark in their arguments."""
+    pids = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mark.encode() in entry.read_bytes():
+                pids.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return pids
+
+
+@contextmanager
+def _started(vigo: Vigo, *args: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        vigo.command("task", "run", *args),
+        env=vigo.env, cwd=vigo.home, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _in_flight(vigo: Vigo, count: int) -> Callable[[], bool]:
+    return lambda: (
+        vigo("task", "status").out.count("[running]") >= count if vigo("task", "list").out.count("\n") > 1 else False
+    )
+
+
+def test_status_tells_from_another_terminal_while_it_runs(lab: Vigo) -> None:
+    """`task status` says running and which hosts have ended, while the run goes on."""
+    command = "case $(hostname) in web-01*) echo early;; *) sleep 60;; esac"
+    with _started(lab, command, "--target", "*.web.*") as run:
+        _until(lambda: "early" in lab("task", "status").out if (lab.home / "data").exists() else False, "first result")
+        status = lab("task", "status")
+        assert "Status:   running\n" in status.out
+        assert "--- web-01.example.com [complete]" in status.out
+        assert "--- web-02.example.com [running]" in status.out
+        assert "running" in lab("task", "list").out
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(timeout=_WAIT_S) == 143
+
+
+def test_the_first_interrupt_lets_running_hosts_finish(lab: Vigo) -> None:
+    """Nothing more starts, what runs completes, the rest is skipped; exit 130 and status cancelled."""
+    with _started(lab, "sleep 2", "--target", "*.web.*", "--batch-size", "2") as run:
+        _until(_in_flight(lab, 2), "two running hosts")
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=_WAIT_S)
+    assert (run.returncode, out.count("[complete]"), out.count("[skipped]")) == (130, 2, 2)
+    assert "once more kills" in err
+    assert "Status:   cancelled\n" in lab("task", "status").out
+
+
+def test_the_second_interrupt_kills_on_the_hosts(lab: Vigo) -> None:
+    """Every running host is `cancelled`, and nothing of the command is left."""
+    mark = f"VIGO_T={os.getpid()}.{time.monotonic_ns()}"
+    with _started(lab, f"sh -c 'sleep 600; : {mark}'", "--target", "*.web.*") as run:
+        _until(_in_flight(lab, 4), "four running hosts")
+        _until(lambda: _running(mark), "the command on the hosts")
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGINT) if run.poll() is None else None
+        time.sleep(0.3)
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=_WAIT_S)
+    assert (run.returncode, out.count("[cancelled]")) == (130, 4)
+    _until(lambda: not _running(mark), "the end of the command on the hosts")
+
+
+def test_a_killed_control_process_is_interrupted_not_running(lab: Vigo) -> None:
+    """After `kill -9`: status says interrupted, verify names the task and exits 0, and the deadline holds on the hosts."""
+    mark = f"VIGO_T={os.getpid()}.{time.monotonic_ns()}"
+    with _started(
+        lab, f"sh -c 'trap \"\" TERM; while :; do sleep 1; done; : {mark}'", "--target", "*.web.*", "--timeout", "3"
+    ) as run:
+        _until(_in_flight(lab, 4), "four running hosts")
+        run.kill()
+        run.wait()
+    status = lab("task", "status")
+    assert "Status:   interrupted\n" in status.out
+    assert status.out.count("[lost] outcome unknown") == 4
+    task = lab("task", "status", "-o", "json").json()["id"]
+    verify = lab("audit", "verify")
+    assert verify.code == 0
+    assert f"completeness: 1 interrupted: {task}" in verify.out
+    _until(lambda: not _running(mark), "the end of the command by its deadline and grace")
+
+
+def test_a_closed_pipe_ends_the_output_not_the_run(lab: Vigo) -> None:
+    """`| head -1` reads one line and goes; every host still has its outcome in the journal."""
+    command = " ".join(map(_quoted, lab.command("task", "run", "echo x", "--target", "*.web.*", "--batch-size", "1")))
+    piped = subprocess.run(
+        ["sh", "-c", f"{command} | head -1"],
+        env=lab.env,
+        cwd=lab.home,
+        capture_output=True,
+        text=True,
+        timeout=_WAIT_S,
+        check=False,
+    )
+    assert piped.stdout.startswith("Task t")
+    assert "Traceback" not in piped.stderr
+    _until(lambda: "Status:   complete\n" in lab("task", "status").out, "the end of the run")
+    assert lab("task", "status").out.count("[complete] exit=0") == 4
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
