@@ -11,6 +11,7 @@ The grammar is that of POSIX.1-2017, Shell Command Language, 2.2-2.10, as far as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from vigo.core.shell.commands import end_word, step_in_code
 from vigo.core.shell.places import UNENDED, Fault, Place, UnsureError
@@ -44,6 +45,8 @@ def _read(reading: Reading) -> Fault | None:
                     step_in_code(reading, code)
                 case Quoted() as quoted:
                     step_in_quotes(reading, quoted)
+                case frame:
+                    assert_never(frame)
         _end(reading)
     except UnsureError as unsure:
         return unsure.fault
