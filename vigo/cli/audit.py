@@ -63,8 +63,8 @@ def show(
         operator=operator,
         task=task,
         kind=event,
-        since=since and read_time(since, flag="--since"),
-        until=until and read_time(until, flag="--until"),
+        since=None if since is None else read_time(since, flag="--since"),
+        until=None if until is None else read_time(until, flag="--until"),
     )
     console = Console.of_process()
     with Reading(journal_folder()) as reading:

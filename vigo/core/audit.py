@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from typing import assert_never
 
 from vigo.core.chain import ChainReport, Point
 from vigo.core.events import (
@@ -229,6 +230,8 @@ def _text(event: Event, command: str) -> str:
             return f"{event.status.value}{event.reason and f': {event.reason}'}"
         case OutputPruned():
             return f"{event.outputs} kept outputs named before event {event.before_seq} were dropped"
+        case _:
+            assert_never(event)
 
 
 def _named(values: Mapping[str, object]) -> Iterator[str]:
