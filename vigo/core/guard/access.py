@@ -43,7 +43,11 @@ def chmod(call: Call) -> Iterator[Hit]:
 def _changed(call: Call, word: Word, path: str, *, recursive: bool, takes: str, says: str) -> Iterator[Hit]:
     found, whole = aim(path), system_directory(path)
     said = f"{says.replace(' ', ' -R ', 1)}" if recursive else says
-    if whole and (recursive or (takes.isdigit() and takes.strip("0") == "")) and (found is None or whole[0] in {"/", "/*"}):
+    if (
+        whole
+        and (recursive or (takes.isdigit() and takes.strip("0") == ""))
+        and (found is None or whole[0] in {"/", "/*"})
+    ):
         yield Hit("system-access", f"{said} {shown(whole[0])}", (call.head, word), certain=whole[1])
     reached = found is not None and (found.reach is not Reach.PARENT or recursive)
     if found and reached and (takes == "owner" or _takes(takes, found, recursive=recursive)):
@@ -100,9 +104,10 @@ def mount(call: Call) -> Iterator[Hit]:
     given = options.value("o", "options")
     remounts = given is not None and "remount" in given.text
     target = options.value("target") or (options.operands[-1] if options.operands else None)
-    if target is None or (len(options.operands) < len(("source", "target")) and not options.has("t", "types", "source")):
-        if not (remounts and given and target and "ro" in given.text.split(",")):
-            return
+    mounts = len(options.operands) >= len(("source", "target")) or options.has("t", "types", "source")
+    locks = remounts and given is not None and "ro" in given.text.split(",")
+    if target is None or not (mounts or locks):
+        return
     for path in call.paths(target):
         found = aim(path)
         if found and not (found.reach is Reach.PARENT and (path == "/" or remounts)):

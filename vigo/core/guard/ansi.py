@@ -23,6 +23,8 @@ _SIMPLE = {
     "?": "?",
 }
 _LAST = 0x10FFFF
+_OURS = range(0xD800, 0xE010)
+"""Surrogates, and the private code points of `words`."""
 
 
 def unescape(text: str) -> str:
@@ -35,7 +37,7 @@ def _one(match: re.Match[str]) -> str:
     digits = two or four or eight
     if digits or octal:
         number = int(digits, 16) if digits else int(octal, 8) & 0xFF
-        return chr(number) if 0 < number <= _LAST and not 0xD800 <= number <= 0xE00F else ""
+        return chr(number) if 0 < number <= _LAST and number not in _OURS else ""
     if control:
         return chr(ord(control) & 0x1F)
     return _SIMPLE.get(simple, match.group())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 WORDS_MAX = 64
 
@@ -72,7 +73,7 @@ def _pass(word: str, i: int) -> int:
 def _choices(word: str, start: int, stop: int, commas: list[int]) -> list[str]:
     if commas:
         edges = [start, *commas, stop]
-        return [word[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False)]
+        return [word[a + 1 : b] for a, b in pairwise(edges)]
     match = _RANGE.fullmatch(word[start + 1 : stop])
     if not match:
         return []

@@ -90,13 +90,18 @@ def _shift(args: tuple[Word, ...], _: Value | None, shell: Shell) -> Value:
 
 def _read(args: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
     names = [word.text for word in args if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word.text)] or ["REPLY"]
-    lines = [line for text in stdin or UNKNOWN for line in re.split("[\n\0]", text) if line.strip()][:LINES_MAX] or [HOLE]
+    lines = [line for text in stdin or UNKNOWN for line in re.split("[\n\0]", text) if line.strip()][:LINES_MAX] or [
+        HOLE
+    ]
     if any(re.fullmatch(r"-[a-z]*a", word.text) for word in args):
         shell.state.arrays[names[-1]] = tuple(lines[0].split())
         return EMPTY
     rows = [line.split(None, len(names) - 1) if len(names) > 1 else [line.strip()] for line in lines]
     for at, name in enumerate(names):
-        shell.assign(name, tuple(dict.fromkeys(row[at].strip() if at < len(row) else HOLE if row == [HOLE] else "" for row in rows)))
+        shell.assign(
+            name,
+            tuple(dict.fromkeys(row[at].strip() if at < len(row) else HOLE if row == [HOLE] else "" for row in rows)),
+        )
     return EMPTY
 
 
@@ -146,5 +151,7 @@ BUILTINS: dict[str, Builtin] = {
     **dict.fromkeys(("exit", "return", "logout"), _exit),
     "alias": _alias,
     "printf": _printf,
-    **dict.fromkeys((":", "true", "false", "wait", "umask", "ulimit", "hash", "shopt", "setopt", "break", "continue"), _nothing),
+    **dict.fromkeys(
+        (":", "true", "false", "wait", "umask", "ulimit", "hash", "shopt", "setopt", "break", "continue"), _nothing
+    ),
 }

@@ -10,15 +10,48 @@ from vigo.core.guard.call import Call, resolve
 from vigo.core.guard.carriers import Carried, Code, FromFile, FromInput
 from vigo.core.guard.effects import EFFECTS, hits
 from vigo.core.guard.evaluate import DEPTH_MAX
-from vigo.core.guard.paths import overwrites, devices, removals
+from vigo.core.guard.paths import devices, overwrites, removals
 from vigo.core.guard.session import Hit, Shell
 from vigo.core.guard.state import State
-from vigo.core.guard.words import EMPTY, GLOBS, HOLE, PID, UNKNOWN, Value, Word, concat, join, known, literal, matches, shown
+from vigo.core.guard.words import (
+    EMPTY,
+    GLOBS,
+    HOLE,
+    PID,
+    UNKNOWN,
+    Value,
+    Word,
+    concat,
+    join,
+    known,
+    literal,
+    matches,
+    shown,
+)
 from vigo.core.guard.wrappers import WRAPPERS, unwrap
 
 RECURSION_MAX = 3
 COMMANDS_GLOBBED_MAX = 4
-_STREAMS = frozenset({"cat", "head", "tail", "base64", "base32", "xxd", "rev", "tac", "grep", "sort", "openssl", "awk", "sed", "cut", "tr", "zcat"})
+_STREAMS = frozenset(
+    {
+        "cat",
+        "head",
+        "tail",
+        "base64",
+        "base32",
+        "xxd",
+        "rev",
+        "tac",
+        "grep",
+        "sort",
+        "openssl",
+        "awk",
+        "sed",
+        "cut",
+        "tr",
+        "zcat",
+    }
+)
 _CRON = re.compile(r"/etc/cron|/var/spool/cron|/etc/anacrontab")
 _CGROUP = re.compile(r"/sys/fs/cgroup/.*/(vigo(?:srv|-envoy)?)\.service/cgroup\.(?:kill|freeze)$")
 
@@ -96,6 +129,8 @@ class Calls:
     def _plain(self, name: str, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         call = self._made(name, words, stdin, shell)
         self._judge(call, shell, hits(call))
+        if name == "ln":
+            self._linked(call, shell)
         carrier = carriers.CARRIERS.get(name)
         if carrier is not None:
             return self._carried(carrier(call), call, shell)
@@ -117,6 +152,13 @@ class Calls:
                     stdin, args = content, tuple(other for other in args if other is not word)
                     break
         return Call(name, words[0], args, shell.state.cwd, stdin, shell.session.links)
+
+    @staticmethod
+    def _linked(call: Call, shell: Shell) -> None:
+        options = call.options("tS")
+        if options.has("s", "symbolic") and len(options.operands) == len(("target", "name")):
+            target, name = options.operands
+            shell.session.links[call.paths(name)[0]] = call.paths(target)[0]
 
     def _known_file(self, word: Word, shell: Shell) -> Value | None:
         owner = processes.pid_file(word.text)
@@ -181,7 +223,11 @@ class Calls:
             for line in interpreters.commands(code):
                 self._tried(line, shell)
             if interpreters.kills(code):
-                self._judge(call, shell, (Hit("process-signal", f"kill {shown(word)}", (call.head, code)) for word in _pids(code)))
+                self._judge(
+                    call,
+                    shell,
+                    (Hit("process-signal", f"kill {shown(word)}", (call.head, code)) for word in _pids(code)),
+                )
 
     def _tried(self, line: Word, shell: Shell) -> None:
         """Read what may be a command of another program's making; text that is none breaks nothing."""
@@ -218,7 +264,12 @@ class Calls:
         if search.deletes is not None:
             for result in results:
                 found = (
-                    Hit(hit.rule, hit.says.replace("find -r ", "find ") + " -delete", (call.head, result, search.deletes), hit.certain)
+                    Hit(
+                        hit.rule,
+                        hit.says.replace("find -r ", "find ") + " -delete",
+                        (call.head, result, search.deletes),
+                        hit.certain,
+                    )
                     for hit in removals(call, result, recursive=True, says="find")
                 )
                 self._judge(call, shell, found)
@@ -312,4 +363,3 @@ _SPECIAL: dict[str, Callable[[Calls, Call, Shell], Value]] = {
     "gfind": Calls.find,
     "crontab": Calls.crontab,
 }
-

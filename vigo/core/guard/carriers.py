@@ -10,7 +10,24 @@ from vigo.core.guard.options import Arity, split
 from vigo.core.guard.words import HOLE, Word, known
 
 SHELLS = frozenset(
-    {"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "zsh", "rbash", "fish", "csh", "tcsh", "yash", "posh", "oksh", "lksh"}
+    {
+        "sh",
+        "bash",
+        "dash",
+        "ash",
+        "ksh",
+        "ksh93",
+        "mksh",
+        "zsh",
+        "rbash",
+        "fish",
+        "csh",
+        "tcsh",
+        "yash",
+        "posh",
+        "oksh",
+        "lksh",
+    }
 )
 
 
@@ -61,7 +78,11 @@ def shell(call: Call) -> Carried | None:
         given = options.value("command")
         if given:
             return Code(given.text, given.span)
-        return Code(operands[0].text, operands[0].span, texts[2:], zero=texts[1] if len(texts) > 1 else None) if operands else None
+        return (
+            Code(operands[0].text, operands[0].span, texts[2:], zero=texts[1] if len(texts) > 1 else None)
+            if operands
+            else None
+        )
     if options.has("version", "help", "n"):
         return None
     if options.has("s") or not operands or texts[0] in {"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}:
@@ -128,7 +149,17 @@ def multiplexer(call: Call) -> Carried | None:
     """Read `tmux new-session CMD`, `screen -dm CMD`."""
     words = call.args
     if call.name == "tmux":
-        verbs = {"new", "new-session", "neww", "new-window", "split-window", "run-shell", "run", "send-keys", "respawn-pane"}
+        verbs = {
+            "new",
+            "new-session",
+            "neww",
+            "new-window",
+            "split-window",
+            "run-shell",
+            "run",
+            "send-keys",
+            "respawn-pane",
+        }
         at = next((at for at, word in enumerate(words) if word.text in verbs), None)
         if at is None:
             return None
@@ -156,9 +187,17 @@ CARRIERS = {
 # -- commands made out of items ----------------------------------------------------------------------------------------
 
 ITEMS_MAX = 64
-_XARGS = Arity("IiEeLlnPsda", frozenset({"replace", "max-args", "max-procs", "max-lines", "delimiter", "arg-file", "max-chars"}), permutes=False)
+_XARGS = Arity(
+    "IiEeLlnPsda",
+    frozenset({"replace", "max-args", "max-procs", "max-lines", "delimiter", "arg-file", "max-chars"}),
+    permutes=False,
+)
 _PARALLEL = Arity(
-    "IjNnLXSadC", frozenset({"jobs", "max-args", "delimiter", "arg-file", "colsep", "sshlogin", "results", "timeout", "delay", "joblog"}), permutes=False
+    "IjNnLXSadC",
+    frozenset(
+        {"jobs", "max-args", "delimiter", "arg-file", "colsep", "sshlogin", "results", "timeout", "delay", "joblog"}
+    ),
+    permutes=False,
 )
 
 
@@ -184,7 +223,9 @@ def xargs(call: Call) -> list[tuple[Word, ...]]:
     words = options.operands or (Word("echo", call.head.span),)
     built: list[tuple[Word, ...]] = []
     for text in call.stdin or (HOLE,):
-        items = items_of(text, delimiter.text if delimiter else "\\0" if options.has("0", "null") else None, lines=marker is not None)
+        items = items_of(
+            text, delimiter.text if delimiter else "\\0" if options.has("0", "null") else None, lines=marker is not None
+        )
         where = call.head.span
         if marker is None:
             built.append((*words, *(Word(item, where) for item in items)))

@@ -11,7 +11,8 @@ from itertools import product
 from typing import assert_never
 
 from vigo.core.guard import expand
-from vigo.core.guard.prescan import OverBudget, scan
+from vigo.core.guard.pieces import OverBudget
+from vigo.core.guard.prescan import scan
 from vigo.core.guard.session import CallPort, Session
 from vigo.core.guard.state import Body, Source, State, meet
 from vigo.core.guard.syntax import (
@@ -116,7 +117,7 @@ class Evaluator:
 
     def _function_text(self, node: Function) -> str:
         after = self.source.text[node.name[1] :]
-        return after[: FUNCTION_MAX]
+        return after[:FUNCTION_MAX]
 
     def _sequence(self, node: Sequence, stdin: Value | None) -> Value:
         printed: list[Value] = []

@@ -12,8 +12,36 @@ from vigo.core.guard.words import HOLE, STAR, Word, globbed, pattern
 _EXECS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _NAMED = frozenset({"-name", "-iname", "-path", "-wholename", "-ipath", "-regex", "-iregex"})
 _VALUED = frozenset(
-    "-mtime -mmin -atime -amin -ctime -cmin -newer -anewer -cnewer -size -user -group -uid -gid -perm -type -xtype -links"
-    " -inum -maxdepth -mindepth -samefile -fstype -printf -used -newermt -lname -D".split()
+    [
+        "-mtime",
+        "-mmin",
+        "-atime",
+        "-amin",
+        "-ctime",
+        "-cmin",
+        "-newer",
+        "-anewer",
+        "-cnewer",
+        "-size",
+        "-user",
+        "-group",
+        "-uid",
+        "-gid",
+        "-perm",
+        "-type",
+        "-xtype",
+        "-links",
+        "-inum",
+        "-maxdepth",
+        "-mindepth",
+        "-samefile",
+        "-fstype",
+        "-printf",
+        "-used",
+        "-newermt",
+        "-lname",
+        "-D",
+    ]
 )
 
 
@@ -129,7 +157,9 @@ def _passes(root: str, search: Search, *, named: bool) -> bool:
             return False
     if "f" in search.types and "d" not in search.types and directory:
         return not named or any(test in {"-path", "-wholename", "-regex"} for test, _, _ in search.names)
-    return not (search.types and set(search.types) <= {"l", "s", "p", "b", "c"}) and not ("d" == search.types and not directory)
+    return not (search.types and set(search.types) <= {"l", "s", "p", "b", "c"}) and not (
+        search.types == "d" and not directory
+    )
 
 
 def _matches(test: str, text: str, root: str) -> bool:
@@ -150,8 +180,10 @@ def commands(search: Search, results: list[Word]) -> list[tuple[Word, ...]]:
     """Build the commands that a search runs, with what it passes on in place of `{}`."""
     built: list[tuple[Word, ...]] = []
     for run in search.runs:
-        for result in results or [Word(HOLE, run[0].span if run else (0, 0))]:
-            built.append(tuple(Word(word.text.replace("{}", result.text), _where(word, result)) for word in run))
+        passed = results or [Word(HOLE, run[0].span if run else (0, 0))]
+        built.extend(
+            tuple(Word(w.text.replace("{}", result.text), _where(w, result)) for w in run) for result in passed
+        )
     return built
 
 

@@ -43,7 +43,7 @@ def power(call: Call) -> Iterator[Hit]:
 
 def power_verb(call: Call) -> Iterator[Hit]:
     """Judge `systemctl reboot` and its like."""
-    operands = [word for word in call.options("HMtps").operands]
+    operands = call.options("HMtps").operands
     if not operands:
         return
     verb = operands[0]
@@ -93,8 +93,12 @@ def formats(call: Call) -> Iterator[Hit]:
     if verbs and not texts & verbs:
         return
     for word in call.args:
-        by_name = call.name in {"zpool", "lvremove", "vgremove"} and not word.text.startswith("-") and word.text not in (verbs or ())
-        path = word.text if call.name != "ddrescue" else word.text
+        by_name = (
+            call.name in {"zpool", "lvremove", "vgremove"}
+            and not word.text.startswith("-")
+            and word.text not in (verbs or ())
+        )
+        path = word.text
         if by_name or DEVICE.match(shown(path)) or path.startswith(f"/dev/{HOLE}"):
             yield Hit("device-format", f"{call.name} {shown(path)}", (call.head, word))
             return
@@ -112,7 +116,9 @@ def iptables(call: Call) -> Iterator[Hit]:
 
 _FIREWALL = {
     "nft": re.compile(r"flush (?:ruleset|table|chain)|delete table|policy drop"),
-    "ufw": re.compile(r"(?:--force )?reset|default (?:deny|reject)(?: incoming| outgoing| routed)?|deny (?:in )?(?:22|ssh)\b"),
+    "ufw": re.compile(
+        r"(?:--force )?reset|default (?:deny|reject)(?: incoming| outgoing| routed)?|deny (?:in )?(?:22|ssh)\b"
+    ),
     "firewall-cmd": re.compile(r"--panic-on|--set-default-zone[= ](?:drop|block)"),
     "pfctl": re.compile(r"-F ?all|-F ?rules"),
     "ipset": re.compile(r"^flush|^destroy"),
@@ -138,9 +144,13 @@ _LINK = {
 
 def _by_text(call: Call, rule: str, expression: re.Pattern[str]) -> Iterator[Hit]:
     text = shown(" ".join(_texts(call)))
-    match = expression.search(text) if call.name in {"nft", "firewall-cmd", "pfctl", "ebtables"} else expression.match(text)
+    match = (
+        expression.search(text) if call.name in {"nft", "firewall-cmd", "pfctl", "ebtables"} else expression.match(text)
+    )
     if match:
-        yield Hit(rule, f"{call.name} {match.group().strip() if len(match.group()) > 1 else text}", (call.head, *call.args))
+        yield Hit(
+            rule, f"{call.name} {match.group().strip() if len(match.group()) > 1 else text}", (call.head, *call.args)
+        )
 
 
 def firewall(call: Call) -> Iterator[Hit]:
@@ -174,4 +184,6 @@ def _locks(call: Call, flags: frozenset[str], shell: Word | None, expiry: Word |
         return bool(flags & {"l", "d", "lock", "delete"})
     if shell is not None and _NO_SHELL.fullmatch(shell.text):
         return True
-    return bool(flags & {"L", "lock"}) or (call.name in {"usermod", "chage"} and expiry is not None and expiry.text not in {"-1", ""})
+    return bool(flags & {"L", "lock"}) or (
+        call.name in {"usermod", "chage"} and expiry is not None and expiry.text not in {"-1", ""}
+    )

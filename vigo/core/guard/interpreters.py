@@ -29,7 +29,9 @@ CODE_OPTIONS: dict[str, tuple[str, ...]] = {
     "mawk": ("",),
 }
 _INTERPRETER = re.compile(r"(python|perl|ruby|node|nodejs|php|lua|deno|tclsh|Rscript|[gm]?awk)[0-9.]*")
-_STRING = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|q[qwx]?\s*([{(\[/|!])(.*?)[})\]/|!]|`([^`]*)`", re.DOTALL)
+_STRING = re.compile(
+    r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|q[qwx]?\s*([{(\[/|!])(.*?)[})\]/|!]|`([^`]*)`", re.DOTALL
+)
 _REMOVES = re.compile(
     r"rmtree|unlink|\bremove|rmdir|removedirs|rm_r|rm_f|\brm\b|rmSync|File\.delete|\.delete\b|\brename|\bmove\b|\.mv\b|remove_tree|replace\(|DeleteFile|rimraf"
 )
@@ -57,7 +59,11 @@ def one_liners(call: Call) -> list[Word]:
     options = CODE_OPTIONS.get(name or "", ())
     found: list[Word] = []
     for word, follow in zip(call.args, call.args[1:], strict=False):
-        if word.text in options or (name in {"perl", "ruby"} and re.fullmatch(r"-[a-zA-Z0-9]*e", word.text)) or (name == "python" and re.fullmatch(r"-[A-Za-z]*c", word.text)):
+        if (
+            word.text in options
+            or (name in {"perl", "ruby"} and re.fullmatch(r"-[a-zA-Z0-9]*e", word.text))
+            or (name == "python" and re.fullmatch(r"-[A-Za-z]*c", word.text))
+        ):
             found.append(follow)
     if "" in options and call.args:
         found.extend(word for word in call.args if "{" in word.text)
@@ -91,7 +97,9 @@ def strings(code: str) -> list[str]:
     """Return a program's string literals, those of a list joined by `+` or `.` as one."""
     found = []
     for match in list(_STRING.finditer(code[:CODE_MAX]))[:STRINGS_MAX]:
-        text = next(group for group in (match.group(1), match.group(2), match.group(4), match.group(5), "") if group is not None)
+        text = next(
+            group for group in (match.group(1), match.group(2), match.group(4), match.group(5), "") if group is not None
+        )
         found.append(unescape(text))
         found.extend(_decoded(text))
         if "[::-1]" in code or "reverse" in code:
@@ -107,7 +115,11 @@ def judge_code(call: Call, code: Word) -> Iterator[Hit]:
     for name in [*named, "".join(named)] if "+" in text or "." in text else named:
         word = Word(name, code.span)
         if _REMOVES.search(program):
-            yield from removals(call, word, recursive=bool(re.search(r"rmtree|rm_r|recursive|remove_tree|rename|move|rimraf|\.mv\b", program)))
+            yield from removals(
+                call,
+                word,
+                recursive=bool(re.search(r"rmtree|rm_r|recursive|remove_tree|rename|move|rimraf|\.mv\b", program)),
+            )
         if _WRITES.search(text):
             yield from overwrites(call, word, says=call.name, empties=True)
         if _ACCESS.search(program):
@@ -123,7 +135,11 @@ def commands(code: Word) -> list[Word]:
         return []
     named = strings(text)
     lists = [strings(match.group(1)) for match in re.finditer(r"[\[(]([^\[\]()]*)[\])]", text)]
-    lines = [*named, *(" ".join(words) for words in lists if len(words) > 1), "".join(named) if len(named) > 1 else ""]
+    lines = [
+        *named,
+        *(" ".join(words) for words in lists if len(words) > 1),
+        *(("".join(named), " ".join(named)) if len(named) > 1 else ()),
+    ]
     return [Word(line, code.span) for line in dict.fromkeys(lines) if line.strip()]
 
 

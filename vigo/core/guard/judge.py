@@ -10,7 +10,7 @@ from vigo.core.guard.calls import Calls
 from vigo.core.guard.effects import EFFECTS
 from vigo.core.guard.evaluate import Evaluator
 from vigo.core.guard.finding import Finding, Layer
-from vigo.core.guard.prescan import OverBudget
+from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.protected import WORD
 from vigo.core.guard.rules import RULES
 from vigo.core.guard.session import Found, Session
@@ -22,7 +22,26 @@ NEAR = 256
 
 _LAYERS = {rule.name: rule.layer for rule in RULES}
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*")
-_QUIET = frozenset({"sed", "git", "perl", "cp", "sort", "curl", "wget", "tar", "tee", "ln", "ip", "ed", "ex", "stop", "install", "route"})
+_QUIET = frozenset(
+    {
+        "sed",
+        "git",
+        "perl",
+        "cp",
+        "sort",
+        "curl",
+        "wget",
+        "tar",
+        "tee",
+        "ln",
+        "ip",
+        "ed",
+        "ex",
+        "stop",
+        "install",
+        "route",
+    }
+)
 _SUSPICIOUS = frozenset(EFFECTS) - _QUIET
 
 

@@ -33,7 +33,9 @@ def _tool(verbs: str = "", flags: str = "", short: str = "", long: str = "") -> 
 
 
 _APT = _tool("remove purge autoremove autopurge", short="otca", long="option target-release config-file")
-_DNF = _tool("remove erase rm autoremove", short="cdeRx", long="config exclude repo enablerepo disablerepo setopt installroot")
+_DNF = _tool(
+    "remove erase rm autoremove", short="cdeRx", long="config exclude repo enablerepo disablerepo setopt installroot"
+)
 
 TOOLS: dict[str, PackageTool] = {
     "apt": _APT,
@@ -47,7 +49,7 @@ TOOLS: dict[str, PackageTool] = {
     "microdnf": _DNF,
     "tdnf": _DNF,
     "rpm": _tool("", "e erase", long="root dbpath"),
-    "zypper": _tool("remove rm", short="Rcntr"),
+    "zypper": _tool("remove rm", short="Rctr"),
     "apk": _tool("del", short="pXt"),
     "pacman": _tool("", "R remove", short="br"),
     "yay": _tool("", "R remove"),
@@ -129,5 +131,7 @@ def selections(call: Call) -> Iterator[Hit]:
             name, _, wish = line.partition(" ")
             found = plain_name(name.strip().split("\t")[0], PACKAGES)
             if found and any(part in line for part in ("deinstall", "purge")):
-                yield Hit("package-remove", f"dpkg --set-selections {found[0]} {wish.strip()}", (call.head,), certain=found[1])
+                yield Hit(
+                    "package-remove", f"dpkg --set-selections {found[0]} {wish.strip()}", (call.head,), certain=found[1]
+                )
     yield from packages(call)

@@ -55,7 +55,9 @@ def login_keys(call: Call, word: Word, path: str, verb: str, *, recursive: bool 
     reached = ssh is not None and (ssh.reach is not Reach.PARENT or recursive) and not (ssh.loose and not recursive)
     parts = path.split("/")
     globbed = any(
-        name.count("/") + 1 < len(parts) and literals(parts[-1]) > 1 and matches("/".join(parts[-1 - name.count("/") :]), name)
+        name.count("/") + 1 < len(parts)
+        and literals(parts[-1]) > 1
+        and matches("/".join(parts[-1 - name.count("/") :]), name)
         for name in _KEY_NAMES
         if recursive or "/" in name
     )
@@ -140,7 +142,12 @@ def cp(call: Call) -> Iterator[Hit]:
     short = "tSmogiFlPcJ" if call.name != "cp" else "tS"
     options = call.options(short, "target-directory suffix mode owner group")
     sources, target = _targets(options)
-    if target is None or _keeps(options) or len(sources) != 1 or (call.name == "install" and options.has("d", "directory")):
+    if (
+        target is None
+        or _keeps(options)
+        or len(sources) != 1
+        or (call.name == "install" and options.has("d", "directory"))
+    ):
         return
     source = sources[0].text
     whole = options.has("T", "no-target-directory") or source.endswith("/.")
@@ -177,7 +184,10 @@ def dd(call: Call) -> Iterator[Hit]:
 
 def rsync(call: Call) -> Iterator[Hit]:
     """Judge `rsync`: deletions at the receiving end, sources that are removed, a file replaced."""
-    options = call.options("efBTM", "rsh filter exclude include exclude-from include-from files-from temp-dir backup-dir bwlimit timeout port")
+    options = call.options(
+        "efBTM",
+        "rsh filter exclude include exclude-from include-from files-from temp-dir backup-dir bwlimit timeout port",
+    )
     if len(options.operands) < len(("source", "target")) or options.has("n", "dry-run"):
         return
     *sources, target = options.operands
@@ -236,7 +246,9 @@ def _unpacked(call: Call, directory: Word | None) -> Iterator[Hit]:
     for path in call.paths(directory) if directory else ():
         found = aim(path)
         if directory and found and found.reach is not Reach.PARENT:
-            yield Hit("path-overwrite", f"{call.name} into {shown(path)}", (call.head, directory), certain=found.certain)
+            yield Hit(
+                "path-overwrite", f"{call.name} into {shown(path)}", (call.head, directory), certain=found.certain
+            )
 
 
 _OUTPUTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -299,4 +311,3 @@ def rename(call: Call) -> Iterator[Hit]:
     for word in operands if deleting else ():
         if "/" in word.text and not word.text.startswith(("s/", "y/")):
             yield from removals(call, word, recursive=True)
-

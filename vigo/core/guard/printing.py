@@ -7,10 +7,11 @@ import binascii
 import re
 from collections.abc import Callable
 
+from vigo.core.guard import filters
 from vigo.core.guard.ansi import unescape
 from vigo.core.guard.call import Call, resolve
-from vigo.core.guard.protected import PROCESSES, PROGRAMS, UNITS, matches
-from vigo.core.guard.words import HOLE, PID, Value, globbed, known, literal, purify
+from vigo.core.guard.protected import PROCESSES, PROGRAMS, UNITS
+from vigo.core.guard.words import HOLE, PID, Value, globbed, known, literal, matches, purify
 
 LINES_MAX = 128
 _NESTED = re.compile(r"[+*}]\)|\)[+*{?]|[+*}][+*{]")
@@ -23,10 +24,6 @@ def printed(call: Call) -> str:
     if printer is None:
         return HOLE
     return printer(call, call.stdin[0] if call.stdin else HOLE)
-
-
-def _args(call: Call) -> list[str]:
-    return [literal(word.text) if not word.text.startswith("-") else word.text for word in call.args]
 
 
 def _echo(call: Call, _: str) -> str:
@@ -87,7 +84,9 @@ def _decode(data: bytes) -> str:
 
 def _base64(call: Call, stdin: str) -> str:
     flags = {word.text for word in call.args}
-    decoding = bool(flags & {"-d", "-D", "--decode", "-di", "-id", "-d-", "-a"}) and (call.name != "openssl" or "-d" in flags)
+    decoding = bool(flags & {"-d", "-D", "--decode", "-di", "-id", "-d-", "-a"}) and (
+        call.name != "openssl" or "-d" in flags
+    )
     if not decoding or HOLE in stdin:
         return HOLE
     try:
@@ -114,122 +113,6 @@ def _tac(_: Call, stdin: str) -> str:
     return "\n".join(reversed(stdin.rstrip("\n").split("\n"))) + "\n"
 
 
-def _set(text: str) -> str:
-    for name, members in (("[:upper:]", "A-Z"), ("[:lower:]", "a-z"), ("[:digit:]", "0-9"), ("[:space:]", " \t\n")):
-        text = text.replace(name, members)
-    text = unescape(text)
-    return re.sub(r"(.)-(.)", lambda m: "".join(map(chr, range(ord(m[1]), min(ord(m[2]), ord(m[1]) + 255) + 1))), text)
-
-
-def _tr(call: Call, stdin: str) -> str:
-    args = _args(call)
-    options = "".join(text[1:] for text in args if text.startswith("-"))
-    sets = [_set(text) for text in args if not text.startswith("-")]
-    if stdin == HOLE or not sets:
-        return HOLE
-    if "c" in options or "C" in options:
-        return "".join(char for char in stdin if char in sets[0]) if "d" in options else stdin
-    if "d" in options:
-        return "".join(char for char in stdin if char not in sets[0])
-    if len(sets) < len(("from", "to")) or not sets[1]:
-        return stdin
-    to = sets[1].ljust(len(sets[0]), sets[1][-1])
-    return stdin.translate(str.maketrans(sets[0], to[: len(sets[0])]))
-
-
-_SUBSTITUTE = re.compile(r"s(?P<d>[^\w\s])(?P<old>(?:(?!(?P=d)).)*)(?P=d)(?P<new>(?:(?!(?P=d)).)*)(?P=d)(?P<flags>[gIpe0-9]*)", re.DOTALL)
-
-
-def _sed(call: Call, stdin: str) -> str:
-    scripts = [text for text in _args(call) if not text.startswith("-")]
-    out = stdin
-    for script in scripts[:4]:
-        for part in script.split(";"):
-            match = _SUBSTITUTE.fullmatch(part.strip())
-            if not match:
-                return out if re.fullmatch(r"[0-9,$]*[pdq]?", part.strip()) else HOLE
-            expression = _expression(match["old"])
-            if expression is None:
-                return HOLE
-            new = re.sub(r"\\(\d)", r"\\g<\1>", match["new"].replace("&", "\\g<0>"))
-            try:
-                out = re.sub(expression, new, out, count=0 if "g" in match["flags"] else 1)
-            except (re.error, IndexError):
-                return HOLE
-    return out
-
-
-def _expression(text: str) -> str | None:
-    """Read a basic expression; None when it could cost more than it is worth."""
-    if len(text) > EXPRESSION_MAX or _NESTED.search(text) or sum(map(text.count, "*+{")) > 3:
-        return None
-    text = text.replace(r"\(", "\0").replace(r"\)", "\1").replace("(", r"\(").replace(")", r"\)")
-    text = text.replace("\0", "(").replace("\1", ")").replace(r"\|", "|").replace("[[:space:]]", r"\s")
-    try:
-        re.compile(text)
-    except re.error:
-        return None
-    return text
-
-
-def _grep(call: Call, stdin: str) -> str:
-    options = call.options("emABCf", "regexp max-count")
-    word = options.value("e", "regexp") or (options.operands[0] if options.operands else None)
-    if word is None or len(options.operands) > 1 or options.has("c", "q", "count", "quiet"):
-        return HOLE
-    text = literal(word.text)
-    expression = re.escape(text) if options.has("F") or HOLE in text else _expression(text) if not options.has("E", "P") else text
-    if expression is None or _NESTED.search(expression) or len(expression) > EXPRESSION_MAX:
-        return stdin
-    try:
-        compiled = re.compile(expression, re.IGNORECASE if options.has("i") else 0)
-    except re.error:
-        return stdin
-    if options.has("o"):
-        return "\n".join(match.group() for line in stdin.split("\n") for match in compiled.finditer(line) if match.group())
-    kept = [line for line in stdin.split("\n") if bool(compiled.search(line.replace(PID, ""))) != options.has("v") or line == HOLE]
-    return "\n".join(kept)
-
-
-def _awk(call: Call, stdin: str) -> str:
-    operands = call.options("Fvf").operands
-    script = literal(operands[0].text).strip() if operands else ""
-    begin = re.fullmatch(r"BEGIN\s*\{\s*print\s+\"([^\"]*)\"\s*;?\s*\}", script)
-    if begin:
-        return unescape(begin.group(1)) + "\n"
-    match = re.fullmatch(r"(?:/([^/]*)/)?\s*\{\s*print\s+\$(\d+|NF)\s*;?\s*\}", script)
-    if not match or len(operands) > 1:
-        return HOLE
-    separator = call.options("Fvf").value("F")
-    out = []
-    for line in stdin.split("\n"):
-        if match.group(1) and HOLE not in line and match.group(1) not in line:
-            continue
-        fields = line.split(separator.text) if separator and len(separator.text) == 1 else line.split()
-        at = match.group(2)
-        number = len(fields) if at == "NF" else int(at[:4])
-        out.append(line if number == 0 or line == HOLE else fields[number - 1] if 0 < number <= len(fields) else "")
-    return "\n".join(out)
-
-
-def _cut(call: Call, stdin: str) -> str:
-    options = call.options("dfcb", "delimiter fields characters")
-    separator, chosen = options.value("d", "delimiter"), options.value("f", "fields")
-    chars = options.value("c", "b", "characters")
-    if chars and re.fullmatch(r"\d{1,4}-(\d{0,4})", chars.text):
-        first, _, last = chars.text.partition("-")
-        return "\n".join(line if line == HOLE else line[int(first) - 1 : int(last) if last else None] for line in stdin.split("\n"))
-    if not chosen or not re.fullmatch(r"\d{1,4}-?", chosen.text):
-        return HOLE
-    at, by = int(chosen.text.rstrip("-")), separator.text if separator else "\t"
-    out = []
-    for line in stdin.split("\n"):
-        fields = line.split(by) if by else [line]
-        picked = fields[at - 1 :] if chosen.text.endswith("-") else fields[at - 1 : at]
-        out.append(line if len(fields) == 1 else by.join(picked))
-    return "\n".join(out)
-
-
 def _basename(call: Call, _: str) -> str:
     words = [word.text for word in call.args if not word.text.startswith("-")]
     if not words:
@@ -240,7 +123,7 @@ def _basename(call: Call, _: str) -> str:
 
 def _dirname(call: Call, _: str) -> str:
     words = [word.text for word in call.args if not word.text.startswith("-")]
-    if not words or words[0].startswith(HOLE) and "/" not in words[0]:
+    if not words or (words[0].startswith(HOLE) and "/" not in words[0]):
         return HOLE
     head, slash, _tail = words[0].rstrip("/").rpartition("/")
     return (head or (slash or ".")) + "\n"
@@ -296,7 +179,10 @@ def _ps(call: Call, _: str) -> str:
     if named and any(word.text in {"-C", "-o", "pid=", "-opid="} for word in call.args):
         return f"{PID}{named}\n"
     wide = any("u" in word.text or "f" in word.text for word in call.args)
-    rows = [f"root {PID}{name} 0.0 /usr/local/sbin/{name}" if wide else f"{PID}{name} ? 00:00:00 {name}" for name in PROCESSES]
+    rows = [
+        f"root {PID}{name} 0.0 /usr/local/sbin/{name}" if wide else f"{PID}{name} ? 00:00:00 {name}"
+        for name in PROCESSES
+    ]
     return "\n".join([*rows, HOLE, ""])
 
 
@@ -308,12 +194,10 @@ def _systemctl(call: Call, _: str) -> str:
         return f"MainPID={PID}{unit}\n" if unit and not _valued(call) else f"{PID}{unit}\n" if unit else HOLE
     if not verb.startswith("list-unit") or any("failed" in word.text or "state" in word.text for word in call.args):
         return HOLE
-    chosen = [unit for unit in UNITS if len(words) < 2 or any(matches(_globbed(w.text), f"{unit}.service") for w in words[1:])]  # noqa: PLR2004
-    return "\n".join([*(f"{unit}.service loaded active running {unit}" for unit in chosen), *([HOLE] if len(words) < 2 else []), ""])  # noqa: PLR2004
-
-
-def _globbed(text: str) -> str:
-    return globbed(text)
+    patterns = [globbed(word.text) for word in words[1:]]
+    chosen = [unit for unit in UNITS if not patterns or any(matches(text, f"{unit}.service") for text in patterns)]
+    rest = [] if patterns else [HOLE]
+    return "\n".join([*(f"{unit}.service loaded active running {unit}" for unit in chosen), *rest, ""])
 
 
 def _valued(call: Call) -> bool:
@@ -331,10 +215,20 @@ def _ls(call: Call, _: str) -> str:
     if long or len(places) != 1:
         return HOLE
     place = places[0].rstrip("/")
-    tracked = {"/srv": "vigo", "/etc": "vigo\nvigo-envoy", "/var/lib": "vigo", "/usr/local/sbin": "vigo\nvigosrv", "/usr/local/bin": "vigocli"}
+    tracked = {
+        "/srv": "vigo",
+        "/etc": "vigo\nvigo-envoy",
+        "/var/lib": "vigo",
+        "/usr/local/sbin": "vigo\nvigosrv",
+        "/usr/local/bin": "vigocli",
+    }
     if place in tracked:
         return f"{tracked[place]}\n{HOLE}\n"
-    return f"{words[0].text}\n" if words and (not known(words[0].text) or "d" in "".join(w.text for w in call.args if w.text[0] == "-")) else HOLE
+    return (
+        f"{words[0].text}\n"
+        if words and (not known(words[0].text) or "d" in "".join(w.text for w in call.args if w.text[0] == "-"))
+        else HOLE
+    )
 
 
 _PRINTERS: dict[str, Callable[[Call, str], str]] = {
@@ -342,16 +236,18 @@ _PRINTERS: dict[str, Callable[[Call, str], str]] = {
     "print": _echo,
     "printf": _printf,
     "cat": _cat,
-    **dict.fromkeys(("head", "tail", "sort", "uniq", "tee", "nl", "less", "more", "sponge", "pv", "fold", "column", "stdbuf"), _same),
+    **dict.fromkeys(
+        ("head", "tail", "sort", "uniq", "tee", "nl", "less", "more", "sponge", "pv", "fold", "column", "stdbuf"), _same
+    ),
     **dict.fromkeys(("base64", "base32", "openssl", "basenc"), _base64),
     "xxd": _xxd,
     "rev": _rev,
     "tac": _tac,
-    "tr": _tr,
-    "sed": _sed,
-    **dict.fromkeys(("grep", "egrep", "fgrep", "rg"), _grep),
-    **dict.fromkeys(("awk", "gawk", "mawk"), _awk),
-    "cut": _cut,
+    "tr": filters.tr,
+    "sed": filters.sed,
+    **dict.fromkeys(("grep", "egrep", "fgrep", "rg"), filters.grep),
+    **dict.fromkeys(("awk", "gawk", "mawk"), filters.awk),
+    "cut": filters.cut,
     "basename": _basename,
     "dirname": _dirname,
     **dict.fromkeys(("realpath", "readlink"), _realpath),
@@ -363,7 +259,9 @@ _PRINTERS: dict[str, Callable[[Call, str], str]] = {
     "systemctl": _systemctl,
     **dict.fromkeys(("dpkg", "dpkg-query", "rpm", "apt-mark"), _package_list),
     "ls": _ls,
-    **dict.fromkeys(("true", "false", ":", "test", "[", "[[", "mkdir", "rm", "cp", "mv", "touch", "sleep"), lambda _c, _s: ""),
+    **dict.fromkeys(
+        ("true", "false", ":", "test", "[", "[[", "mkdir", "rm", "cp", "mv", "touch", "sleep"), lambda _c, _s: ""
+    ),
     **dict.fromkeys(("whoami", "logname"), lambda _c, _s: "\ue005\n"),
 }
 

@@ -16,6 +16,7 @@ _RISKY = re.compile(r"[+*}]\)|\)[+*{]|[+*}][+*{]")
 _SIGNAL = re.compile(r"-(?:[0-9]+|(?:SIG)?[A-Z][A-Z0-9+-]+)")
 _COMMAND_LINES = (*PROCESSES, *(f"{program} --config /etc/vigo/config" for program in PROGRAMS[:2]), "vigo-envoy run")
 EXPRESSION_MAX = 64
+QUANTIFIERS_MAX = 4
 _DAEMONS = ("sshd", "NetworkManager")
 _HANG_UP = frozenset({"-1", "-HUP", "-SIGHUP", "-s1", "-sHUP", "HUP", "SIGHUP", "--signal=HUP"})
 
@@ -39,7 +40,8 @@ def _signal_zero(words: tuple[Word, ...]) -> bool:
     texts = [word.text for word in words]
     pairs = zip(texts, [*texts[1:], ""], strict=False)
     return any(
-        text in {"-0", "--signal=0", "-s0", "-n0"} or (text in {"-s", "--signal", "-n"} and follow == "0") for text, follow in pairs
+        text in {"-0", "--signal=0", "-s0", "-n0"} or (text in {"-s", "--signal", "-n"} and follow == "0")
+        for text, follow in pairs
     )
 
 
@@ -71,7 +73,11 @@ def kill(call: Call) -> Iterator[Hit]:
 
 def chosen(expression: str, *, whole: bool, names: tuple[str, ...], fold: bool) -> str | None:
     """Return the first of some names that a regular expression chooses."""
-    if _RISKY.search(expression) or len(expression) > EXPRESSION_MAX or expression.count("*") + expression.count("+") > 4:
+    if (
+        _RISKY.search(expression)
+        or len(expression) > EXPRESSION_MAX
+        or expression.count("*") + expression.count("+") > QUANTIFIERS_MAX
+    ):
         return next((name for name in names if name in expression), None)
     try:
         compiled = re.compile(expression.replace("[[:alnum:]]", r"\w"), re.IGNORECASE if fold else 0)
@@ -93,7 +99,7 @@ def pkill(call: Call) -> Iterator[Hit]:
     if owner and file:
         yield Hit("process-signal", f"pkill -F {shown(file.text)}", (call.head, file))
     user = options.value("u", "U", "euid", "uid")
-    if not options.operands and user and user.text in {"vigo"}:
+    if not options.operands and user and user.text == "vigo":
         yield Hit("process-signal", f"pkill -u {user.text}", (call.head, user))
     if options.has("v", "inverse") and options.operands:
         yield Hit("signal-all", "pkill -v", (call.head, options.operands[0]))
@@ -123,7 +129,9 @@ def killall(call: Call) -> Iterator[Hit]:
     if _signal_zero(call.args) or any(word.text in {"-l", "--list"} for word in call.args):
         return
     args = tuple(word for word in call.args if not _SIGNAL.fullmatch(word.text))
-    options = Call(call.name, call.head, args, call.cwd).options("susyonZ", "user signal younger-than older-than ns context")
+    options = Call(call.name, call.head, args, call.cwd).options(
+        "susyonZ", "user signal younger-than older-than ns context"
+    )
     for word in options.operands:
         if options.has("r", "regexp"):
             yield from _by_expression(call, word, options)
@@ -144,7 +152,8 @@ def killall5(call: Call) -> Iterator[Hit]:
 def start_stop_daemon(call: Call) -> Iterator[Hit]:
     """Judge `start-stop-daemon --stop`."""
     options = call.options(
-        "xnpusarcgdNRPIkm", "exec name pidfile user signal startas retry chuid group chdir nicelevel procsched iosched umask pid ppid"
+        "xnpusarcgdNRPIkm",
+        "exec name pidfile user signal startas retry chuid group chdir nicelevel procsched iosched umask pid ppid",
     )
     signal = options.value("s", "signal")
     if not options.has("K", "stop") or options.has("t", "test") or (signal and signal.text == "0"):
@@ -156,7 +165,9 @@ def start_stop_daemon(call: Call) -> Iterator[Hit]:
         base = word.text.rsplit("/", 1)[-1]
         name = pid_file(word.text) if option in {"p", "pidfile"} else (plain_name(base, PROCESSES) or ("", True))[0]
         if name:
-            yield Hit("process-signal", f"start-stop-daemon --stop {shown(name)}", (call.head, word), certain=HOLE not in name)
+            yield Hit(
+                "process-signal", f"start-stop-daemon --stop {shown(name)}", (call.head, word), certain=HOLE not in name
+            )
 
 
 def killproc(call: Call) -> Iterator[Hit]:

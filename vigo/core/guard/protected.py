@@ -18,16 +18,38 @@ PROGRAMS = (
     "/usr/local/bin/vigocli",
     "/usr/local/sbin/vigo-license-manager",
 )
-_UNIT_PLACES = ("/etc/systemd/system", "/usr/lib/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system")
+_UNIT_PLACES = (
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+)
 UNIT_FILES = tuple(f"{place}/{unit}.service" for place in _UNIT_PLACES for unit in UNITS)
-_LINKS = tuple(f"/etc/systemd/system/{target}.target.wants/{unit}.service" for target in ("multi-user",) for unit in UNITS)
+_LINKS = tuple(
+    f"/etc/systemd/system/{target}.target.wants/{unit}.service" for target in ("multi-user",) for unit in UNITS
+)
 DROP_INS = tuple(f"{path}.d" for path in UNIT_FILES)
 INIT_SCRIPTS = tuple(f"/etc/init.d/{unit}" for unit in UNITS)
 FILES = (*PROGRAMS, *UNIT_FILES, *_LINKS, *INIT_SCRIPTS)
 ROOTS = (*DIRECTORIES, *DROP_INS, *FILES)
 
 SYSTEM_DIRECTORIES = (
-    *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/srv", "/sys"),
+    *(
+        "/",
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/home",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/proc",
+        "/run",
+        "/sbin",
+        "/srv",
+        "/sys",
+    ),
     *("/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/sbin", "/usr/share", "/usr/local", "/var"),
     *("/usr/local/bin", "/usr/local/sbin", "/var/lib", "/var/lib/dpkg", "/var/lib/rpm", "/boot/grub", "/boot/efi"),
     *("/etc/systemd", "/etc/systemd/system", "/usr/lib/systemd", "/etc/pam.d", "/lib/modules", "/usr/lib/modules"),
@@ -39,13 +61,13 @@ SYSTEM_FILES = (
     *("/etc/ld.so.cache", "/lib64/ld-linux-x86-64.so.2", "/etc/inittab", "/etc/crypttab"),
 )
 
-WORD = re.compile(
-    r"(?<![A-Za-z0-9])(?:vigo(?:srv|cli|-envoy|-license-manager)?)(?![A-Za-z0-9])", re.IGNORECASE
-)
+WORD = re.compile(r"(?<![A-Za-z0-9])(?:vigo(?:srv|cli|-envoy|-license-manager)?)(?![A-Za-z0-9])", re.IGNORECASE)
 """A protected word in a text that cannot be analysed."""
 
 _SUFFIXES = ("", ".service", ".socket", ".timer", ".target", ".path", ".slice", ".mount", "@1", "@1.service")
-_UNIT_SUFFIX = re.compile(r"(?:@[^.]*)?(?:\.(?:service|socket|timer|target|path|slice|scope|mount|automount|swap|device))?")
+_UNIT_SUFFIX = re.compile(
+    r"(?:@[^.]*)?(?:\.(?:service|socket|timer|target|path|slice|scope|mount|automount|swap|device))?"
+)
 _STEM_MIN = 2
 _LITERALS_MIN = 2
 
@@ -79,7 +101,7 @@ def aim(path: str, roots: tuple[str, ...] = ROOTS) -> Aim | None:
     stripped = path.lstrip(HOLE)
     if stripped != path:
         found = aim(stripped, roots) if stripped.startswith("/") else None
-        if found is None or found.reach is Reach.PARENT:
+        if found is None or found.reach is Reach.PARENT or not found.certain:
             return None
         return Aim(found.root, found.reach, certain=False, loose=found.loose)
     if not path.startswith("/"):
@@ -165,6 +187,6 @@ def plain_name(word: str, names: tuple[str, ...]) -> tuple[str, bool] | None:
         if matches(word, name):
             if HOLE not in word:
                 return name, True
-            if len(word.split(HOLE)[0]) >= _STEM_MIN:
+            if len(word.split(HOLE, maxsplit=1)[0]) >= _STEM_MIN:
                 return word, False
     return None

@@ -140,7 +140,9 @@ RULES: tuple[Rule, ...] = (
         "mkfs.ext4 /dev/sdb1",
         "fdisk -l /dev/sdb",
     ),
-    Rule("power", Layer.DISPATCH, "reboot", "It powers off, halts or reboots the host.", "shutdown -r now", "shutdown -c"),
+    Rule(
+        "power", Layer.DISPATCH, "reboot", "It powers off, halts or reboots the host.", "shutdown -r now", "shutdown -c"
+    ),
     Rule(
         "network-stop",
         Layer.DISPATCH,

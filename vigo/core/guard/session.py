@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vigo.core.guard.finding import Finding, Layer
-from vigo.core.guard.prescan import OverBudget
+from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.state import Body, Source, State
 from vigo.core.guard.words import UNKNOWN, Value, Word
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 import tree_sitter
 import tree_sitter_bash
 
-from vigo.core.guard.prescan import HereDoc, OverBudget, Skeleton
+from vigo.core.guard.pieces import OverBudget
+from vigo.core.guard.prescan import HereDoc, Skeleton
 
 NODES_MAX = 16_384
 

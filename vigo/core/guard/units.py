@@ -12,11 +12,31 @@ from vigo.core.guard.words import Word, matches, shown
 
 _STOP = frozenset({"stop", "disable", "mask", "kill", "freeze", "clean", "revert"})
 _INIT_STOP = frozenset(
-    {"stop", "force-stop", "onestop", "forcestop", "disable", "kill", "exit", "shutdown", "force-shutdown", "graceful-stop"}
+    {
+        "stop",
+        "force-stop",
+        "onestop",
+        "forcestop",
+        "disable",
+        "kill",
+        "exit",
+        "shutdown",
+        "force-shutdown",
+        "graceful-stop",
+    }
 )
 _NETWORK = (
     *("sshd", "ssh", "openssh-server", "dropbear", "network", "networking", "NetworkManager", "systemd-networkd"),
-    *("network-manager", "dhcpcd", "wicked", "connman", "netplan", "systemd-resolved", "network-online", "wpa_supplicant"),
+    *(
+        "network-manager",
+        "dhcpcd",
+        "wicked",
+        "connman",
+        "netplan",
+        "systemd-resolved",
+        "network-online",
+        "wpa_supplicant",
+    ),
 )
 
 
@@ -37,7 +57,9 @@ def _verbs(text: str) -> frozenset[str]:
 
 COMMANDS: dict[str, UnitCommand] = {
     "systemctl": UnitCommand(
-        _STOP, short="HMtpsnoP", long="host machine type property signal lines output root state kill-who kill-whom job-mode what"
+        _STOP,
+        short="HMtpsnoP",
+        long="host machine type property signal lines output root state kill-who kill-whom job-mode what",
     ),
     "deb-systemd-invoke": UnitCommand(_STOP),
     "deb-systemd-helper": UnitCommand(_verbs("disable mask purge")),
@@ -51,7 +73,9 @@ COMMANDS: dict[str, UnitCommand] = {
     "initctl": UnitCommand(_verbs("stop")),
     "stop": UnitCommand(frozenset(), verb_at=-1),
     "launchctl": UnitCommand(_verbs("stop unload remove disable bootout kill")),
-    "sv": UnitCommand(_verbs("stop down d kill k exit e x force-stop force-shutdown shutdown t term pause p hup-stop"), short="w"),
+    "sv": UnitCommand(
+        _verbs("stop down d kill k exit e x force-stop force-shutdown shutdown t term pause p hup-stop"), short="w"
+    ),
     "supervisorctl": UnitCommand(_verbs("stop remove signal shutdown"), short="csup", long="configuration serverurl"),
     "monit": UnitCommand(_verbs("stop unmonitor")),
     "pm2": UnitCommand(_verbs("stop delete del kill")),
@@ -108,7 +132,11 @@ def _verb(call: Call, spec: UnitCommand, operands: list[Word]) -> str | None:
 
 def _named(call: Call, verb: str, operands: list[Word], *, unit_first: bool) -> Iterator[Hit]:
     for word in operands:
-        name = word.text.rsplit("/", 1)[-1].split(":")[0] if call.name in {"launchctl", "supervisorctl", "svcadm"} else word.text
+        name = (
+            word.text.rsplit("/", 1)[-1].split(":")[0]
+            if call.name in {"launchctl", "supervisorctl", "svcadm"}
+            else word.text
+        )
         if call.name == "launchctl":
             name = name.removesuffix(".plist").rsplit(".", 1)[-1] or name
         everything = call.name in {"supervisorctl", "pm2", "monit"} and name == "all"
@@ -136,7 +164,15 @@ def init_script(call: Call) -> Iterator[Hit]:
 
 
 _BUS_METHODS = (
-    *("StopUnit", "KillUnit", "DisableUnitFiles", "MaskUnitFiles", "FreezeUnit", "CleanUnit", "DisableUnitFilesWithFlags"),
+    *(
+        "StopUnit",
+        "KillUnit",
+        "DisableUnitFiles",
+        "MaskUnitFiles",
+        "FreezeUnit",
+        "CleanUnit",
+        "DisableUnitFilesWithFlags",
+    ),
 )
 
 

@@ -155,4 +155,3 @@ def _bracket(inner: str) -> str:
 def matches(word: str, name: str) -> bool:
     """Tell whether a word may be `name`."""
     return word == name or (not word.isascii() and pattern(word).fullmatch(name) is not None)
-

@@ -34,7 +34,9 @@ class Wrapper:
 PLAIN = Wrapper()
 
 WRAPPERS: dict[str, Wrapper] = {
-    "sudo": Wrapper("aCcDgGhpRrTtuU", "user group host prompt chdir chroot role type close-from other-user", assigns=True),
+    "sudo": Wrapper(
+        "aCcDgGhpRrTtuU", "user group host prompt chdir chroot role type close-from other-user", assigns=True
+    ),
     "doas": Wrapper("aCu"),
     "pkexec": Wrapper("", "user"),
     "gosu": Wrapper(operands=1),
@@ -60,7 +62,9 @@ WRAPPERS: dict[str, Wrapper] = {
     "chroot": Wrapper("", "userspec groups", operands=1),
     "nsenter": Wrapper("tSGW", "target setuid setgid"),
     "unshare": Wrapper("SGRw", "setuid setgid root wd map-user map-group"),
-    "setpriv": Wrapper("", "ruid euid reuid rgid egid regid groups inh-caps ambient-caps bounding-set securebits pdeathsig"),
+    "setpriv": Wrapper(
+        "", "ruid euid reuid rgid egid regid groups inh-caps ambient-caps bounding-set securebits pdeathsig"
+    ),
     "capsh": Wrapper(),
     "systemd-run": Wrapper(
         "HMpuEd",
@@ -125,7 +129,11 @@ def unwrap(name: str, words: tuple[Word, ...]) -> Unwrapped | None:
     if wrapper.quiet and options.has(*wrapper.quiet):
         return None
     long_code = ("command",) if "command" in wrapper.long else ()
-    code = options.value(*wrapper.code, *long_code, *(("split-string",) if "S" in wrapper.code else ())) if wrapper.code else None
+    code = (
+        options.value(*wrapper.code, *long_code, *(("split-string",) if "S" in wrapper.code else ()))
+        if wrapper.code
+        else None
+    )
     rest = list(options.operands)
     if name == "runuser" and not options.has("u", "user"):
         rest = rest[1:]
