@@ -48,7 +48,7 @@ class ScalarNode:
                 return "true or false"
             case int():
                 return "a number"
-            case str():
+            case _:
                 return "text"
 
 

@@ -123,12 +123,12 @@ def glob(text: str, *, ignore_case: bool = True) -> re.Pattern[str]:
     any number of stars, and for stars before a range at most its fourth power, of a name.
     Raises RangeError for a bracket that is no range.
     """
+    parse(text)
     parts = re.split(r"\*+", text)
     regexes = [_segment(part) for part in parts]
     if len(regexes) > 1:
         middle = [f".*?{regex}" if has_range(part) else f"(?>.*?{regex})" for part, regex in _inner(parts, regexes)]
         regexes = [regexes[0], *middle, ".*" + regexes[-1]]
-    parse(text)
     return re.compile("".join(regexes), re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
 
 

@@ -22,6 +22,7 @@ _TOKEN: Final = re.compile(r"\d+|[^\d.]+", re.ASCII)
 _ITEMS_MAX: Final = 1_000
 REGEX_MAX: Final = 200
 _REPEATS_MAX: Final = 4
+_BACK_REFERENCES: Final = frozenset("123456789")
 _REGEX_PART: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P=|\(\??|.", re.DOTALL)
 """An escape, a class, the beginning of a group, or any one character."""
 
@@ -172,6 +173,8 @@ def _refuse_explosive(pattern: str) -> None:
     """Raise ValueError for a repeated group that holds a repetition or a choice, and for too many repetitions."""
     choosy, closed, repeats = [False], False, 0
     for part in _REGEX_PART.finditer(pattern):
+        if part[0] == "(?P=" or (part[0][0] == "\\" and part[0][1:] in _BACK_REFERENCES):
+            raise ValueError("the pattern refers back to a group; write it without")
         match part[0][0]:
             case "(":
                 choosy.append(False)
@@ -186,8 +189,6 @@ def _refuse_explosive(pattern: str) -> None:
                     raise ValueError("the pattern repeats a repetition or repeats too often; write it more simply")
             case "|":
                 choosy[-1] = True
-            case "\\" if part[0][1:].isdecimal() and part[0] != "\\0":
-                raise ValueError("the pattern refers back to a group; write it without")
             case _:
                 pass
         closed = False
