@@ -58,8 +58,8 @@ def saying(words: bytes) -> _Talk:
 class Relay:
     """Stands between a client and a real server, and can cut or freeze what flows."""
 
-    def __init__(self, port: int, *, refusals: int = 0) -> None:
-        self._port = port
+    def __init__(self, port: int, address: str = "127.0.0.1", *, refusals: int = 0) -> None:
+        self._target = (address, port)
         self._refusals = refusals
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
         self.connections = 0
@@ -71,7 +71,7 @@ class Relay:
         self.connections += 1
         if self.connections <= self._refusals:
             return
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
         self._pairs.append((writer, far_writer))
         try:
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))

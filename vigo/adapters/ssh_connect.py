@@ -30,9 +30,18 @@ _FIRST_BYTES_MAX = 256
 
 
 class Connection(asyncssh.SSHClientConnection):
-    """asyncssh's connection, which also remembers what the server said before its SSH version."""
+    """asyncssh's connection, which also remembers what the server said before its SSH version, and of logging in."""
 
     first_bytes = b""
+    offered: tuple[str, ...] = ()
+    """The ways to log in that the server named first."""
+
+    def try_next_auth(self, *, next_method: bool = False) -> None:
+        """Remember what the server takes: asyncssh crosses the ways off as it tries them."""
+        methods = tuple(self.get_server_auth_methods())
+        if not self.offered and methods != ("none",):
+            self.offered = methods
+        super().try_next_auth(next_method=next_method)
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """Remember the first bytes, then let asyncssh have them."""
@@ -148,7 +157,7 @@ class Connector:
             return client.refusal
         failure = handshake_failed(error, connection.phase, connection.first_bytes, endpoint.place)
         if failure.reason is Reason.AUTH:
-            methods = ", ".join(connection.get_server_auth_methods())
+            methods = ", ".join(connection.offered)
             story = endpoint.identity.story() or "no key"
             wants = f" The server takes: {methods}." if methods else ""
             return Unreached(

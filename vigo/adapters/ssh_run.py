@@ -118,7 +118,7 @@ class Run:
         duration_ms = _duration_ms(session)
         if not session.has_exit:
             return await self._judge_silence(link, duration_ms)
-        if self.recording.pid is None:
+        if not session.begun:
             raise self._stranger(session)
         outcome = Outcome.COMPLETE if session.exit_code == 0 else Outcome.FAILED
         return HostResult(outcome, duration_ms, exit_code=session.exit_code, signal=session.signal)
@@ -158,7 +158,7 @@ class Run:
         session.close()
         await asyncio.wait({session.drained}, timeout=_CHANNEL_CLOSE_S)
         kill, pids = await self._verify(link.connection, until)
-        detail = _stop_detail(kill, pids, begun=self.recording.pid is not None)
+        detail = _stop_detail(kill, pids, begun=session.begun)
         return HostResult(outcome, duration_ms, detail=detail, kill=kill, kill_pids=pids)
 
     async def _verify(self, connection: Connection, until: float) -> tuple[Kill, tuple[int, ...]]:

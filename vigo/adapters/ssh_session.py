@@ -74,6 +74,8 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         """Done when the exit came, when the channel closed without one, or at an interrupt."""
         self.drained: asyncio.Future[None] = self._loop.create_future()
         """Done when nothing more can come."""
+        self.begun = False
+        """Whether the wrapper was told to go; until then nothing of the command runs, and without it nothing ever will."""
         self.exit_code: int | None = None
         self.signal: str | None = None
         self.opened_at = self.ended_at = self.heard_at = 0.0
@@ -123,6 +125,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self.heard_at = time.monotonic()
         self._recording.take(Stream.STDERR if datatype == asyncssh.EXTENDED_DATA_STDERR else Stream.STDOUT, data)
         if self._stdin and self._recording.pid is not None:
+            self.begun = True
             self.write(self._stdin)
             self._stdin = b""
 

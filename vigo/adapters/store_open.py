@@ -48,7 +48,10 @@ def in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise JournalError(f"{path} {_reason(error).format(path=path, error=error)}") from error
+        said = " ".join(str(error).split())  # it may quote what stands in a damaged file
+        raise JournalError(f"{path} {_reason(error).format(path=path, error=said)}") from error
+    except UnicodeError as error:  # bytes of a damaged file, in a name, an id or quoted by SQLite's own message
+        raise JournalError(f"{path} {_WAYS_OUT['SQLITE_CORRUPT'].format(error='text that is no Unicode')}") from error
     except OSError as error:
         raise JournalError(
             f"{error.filename or path}: {error.strerror}; vigo needs a data folder it can use"
