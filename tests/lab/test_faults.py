@@ -9,7 +9,9 @@ import time
 import pytest
 
 from tests.lab.labkit import ask, connect
+from vigo.core.command import greeting, wrap
 from vigo.core.errors import UsageError, VigoError
+from vigo.core.model import Limits
 from vigo.lab import control
 from vigo.lab.faults import SLOW_MS, Fault, FaultKind, parse_fault
 from vigo.lab.state import RunningLab
@@ -119,6 +121,17 @@ def test_exit_answers_without_running(lab: RunningLab) -> None:
     assert ask(lab, WEB, "test -e never").code == 1
 
 
+def test_exit_greets_vigo_as_a_command_that_began(lab: RunningLab) -> None:
+    """Vigo's own wrapper is answered as if the command had run and failed, so that `failed` can be played."""
+    wire = wrap("touch ~/never", [("token", "s3cret")], Limits(nice=5), "r1.a-b_9")
+    play(lab, "exit:7")
+    answer = ask(lab, WEB, wire.exec_string, wire.stdin)
+    play(lab, "")
+    assert (answer.code, answer.stdout) == (7, b"")
+    assert greeting("r1.a-b_9").fullmatch(answer.stderr)
+    assert ask(lab, WEB, "test -e never").code == 1
+
+
 def test_a_fault_for_nobody_is_refused(lab: RunningLab) -> None:
     """The server checks for itself what it is told."""
     for order in (
@@ -162,7 +175,7 @@ def test_a_client_that_speaks_no_http_is_let_go(lab: RunningLab) -> None:
             writer.write(data)
             writer.write_eof()
             return await reader.read()
-        except ConnectionResetError:
+        except OSError:  # it may be gone before all was sent
             return b""
         finally:
             writer.close()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import asyncssh
 from asyncssh.packet import Boolean, String, UInt32
 
-from vigo.lab.faults import SLOW_MS, Fault, FaultKind
+from vigo.lab.faults import SLOW_MS, Fault, FaultKind, ends_with
 
 _CHUNK_BYTES = 65_536
 
@@ -94,7 +94,8 @@ class Command(asyncssh.SSHServerSession[bytes]):
         """Start the process, or play the host's fault."""
         match self._fault():
             case Fault(FaultKind.EXIT, int(exit_code)):
-                self._channel.exit(exit_code)
+                self._arguments = ["sh", "-c", ends_with(self._arguments[-1], exit_code)]
+                self._start()
             case Fault(FaultKind.SLOW):
                 self._loop.call_later(SLOW_MS / 1000, self._start)
             case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,9 @@ from vigo.core.errors import UsageError
 
 SLOW_MS = 2_000
 """How long a slow host sits on each command before it starts it."""
+
+_WRAPPED = re.compile(r"%ni=(?P<run>[0-9A-Za-z._-]{1,64}) d=[01] t=[0-9]+ ")
+"""How `core/command.py` begins its wrapper: the mark of the run, before anything that could be the command's own."""
 
 
 class FaultKind(StrEnum):
@@ -44,3 +48,14 @@ def parse_fault(text: str) -> Fault:
     if not colon and word in {FaultKind.REFUSE, FaultKind.HANG, FaultKind.SLOW}:
         return Fault(FaultKind(word))
     raise UsageError(f"'{text}' is not a fault: use refuse, hang, slow or exit:N with N from 0 to 255")
+
+
+def ends_with(command: str, exit_code: int) -> str:
+    """Return a shell text that ends like `command` would if that ended with `exit_code`, and runs nothing of it.
+
+    vigo itself takes a host that does not greet it for one without a shell, so its wrapper's greeting is played too.
+    """
+    wrapped = _WRAPPED.search(command)
+    if wrapped is None:
+        return f"exit {exit_code}"
+    return f'echo "vigo:{wrapped["run"]}:$$" >&2; read -r go; exit {exit_code}'
