@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer._click.exceptions import ClickException  # typer has no public name for what its parser raises
 
 from vigo import __version__
 from vigo.cli import audit, inventory, lab, task
@@ -62,10 +62,10 @@ def _run(console: Console) -> int:
     except VigoError as error:
         console.say_lines(f"error: {error}")
         return error.exit_code
-    except click.ClickException as error:
+    except ClickException as error:
         error.show(file=console.err)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         console.say("interrupted")
         return Exit.INTERRUPTED
     except BrokenPipeError:
