@@ -120,6 +120,12 @@ def test_a_lock_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> No
     assert not (tmp_path / "victim").exists()
 
 
+@pytest.mark.parametrize("task", ["", "../secret", "t\0", "\udc80", "t/x", "é"])
+def test_an_id_that_is_none_names_no_file(tmp_path: Path, task: str) -> None:
+    """It can only come from a journal that was damaged or changed."""
+    assert not is_running(tmp_path, task)
+
+
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     """Taken or refused, looked at or waited for."""
     before = len(list(Path("/proc/self/fd").iterdir()))
