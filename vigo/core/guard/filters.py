@@ -6,11 +6,8 @@ import re
 
 from vigo.core.guard.ansi import unescape
 from vigo.core.guard.call import Call
+from vigo.core.guard.expressions import compiled
 from vigo.core.guard.words import HOLE, PID, literal
-
-EXPRESSION_MAX = 64
-QUANTIFIERS_MAX = 3
-_NESTED = re.compile(r"[+*}]\)|\)[+*{?]|[+*}][+*{]")
 
 
 def _args(call: Call) -> list[str]:
@@ -55,28 +52,15 @@ def sed(call: Call, stdin: str) -> str:
             match = _SUBSTITUTE.fullmatch(part.strip())
             if not match:
                 return out if re.fullmatch(r"[0-9,$]*[pdq]?", part.strip()) else HOLE
-            expression = _expression(match["old"])
+            expression = compiled(match["old"], basic=True)
             if expression is None:
                 return HOLE
             new = re.sub(r"\\(\d)", r"\\g<\1>", match["new"].replace("&", "\\g<0>"))
             try:
-                out = re.sub(expression, new, out, count=0 if "g" in match["flags"] else 1)
+                out = expression.sub(new, out, count=0 if "g" in match["flags"] else 1)
             except (re.error, IndexError):
                 return HOLE
     return out
-
-
-def _expression(text: str) -> str | None:
-    """Read a basic expression; None when it could cost more than it is worth."""
-    if len(text) > EXPRESSION_MAX or _NESTED.search(text) or sum(map(text.count, "*+{")) > QUANTIFIERS_MAX:
-        return None
-    text = text.replace(r"\(", "\0").replace(r"\)", "\1").replace("(", r"\(").replace(")", r"\)")
-    text = text.replace("\0", "(").replace("\1", ")").replace(r"\|", "|").replace("[[:space:]]", r"\s")
-    try:
-        re.compile(text)
-    except re.error:
-        return None
-    return text
 
 
 def grep(call: Call, stdin: str) -> str:
@@ -86,27 +70,19 @@ def grep(call: Call, stdin: str) -> str:
     if word is None or len(options.operands) > 1 or options.has("c", "q", "count", "quiet"):
         return HOLE
     text = literal(word.text)
-    expression = (
-        re.escape(text)
-        if options.has("F") or HOLE in text
-        else _expression(text)
-        if not options.has("E", "P")
-        else text
-    )
-    if expression is None or _NESTED.search(expression) or len(expression) > EXPRESSION_MAX:
-        return stdin
-    try:
-        compiled = re.compile(expression, re.IGNORECASE if options.has("i") else 0)
-    except re.error:
+    plain = options.has("F") or HOLE in text or call.name == "fgrep"
+    extended = options.has("E", "P") or call.name in {"egrep", "rg"}
+    expression = compiled(re.escape(text) if plain else text, basic=not (plain or extended), fold=options.has("i"))
+    if expression is None:
         return stdin
     if options.has("o"):
         return "\n".join(
-            match.group() for line in stdin.split("\n") for match in compiled.finditer(line) if match.group()
+            match.group() for line in stdin.split("\n") for match in expression.finditer(line) if match.group()
         )
     kept = [
         line
         for line in stdin.split("\n")
-        if bool(compiled.search(line.replace(PID, ""))) != options.has("v") or line == HOLE
+        if bool(expression.search(line.replace(PID, ""))) != options.has("v") or line == HOLE
     ]
     return "\n".join(kept)
 

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from vigo.core.guard import filters
 from vigo.core.guard.ansi import unescape
 from vigo.core.guard.call import Call, resolve
+from vigo.core.guard.expressions import compiled
 from vigo.core.guard.protected import PROCESSES, PROGRAMS, UNITS
 from vigo.core.guard.words import HOLE, PID, Value, globbed, known, literal, matches, purify
 
 LINES_MAX = 128
-_NESTED = re.compile(r"[+*}]\)|\)[+*{?]|[+*}][+*{]")
-EXPRESSION_MAX = 64
 
 
 def printed(call: Call) -> str:
@@ -165,13 +164,12 @@ def _pgrep(call: Call, _: str) -> str:
 
 
 def _chooses(expression: str, name: str) -> bool:
-    expression = re.sub(r"[\[\]]", "", expression)
-    if _NESTED.search(expression) or len(expression) > EXPRESSION_MAX:
-        return name in expression
-    try:
-        return re.search(expression, name) is not None or name in expression.split("/")[-1].split()
-    except re.error:
-        return name in expression
+    found = compiled(expression)
+    return (
+        name in expression
+        if found is None
+        else found.search(name) is not None or name in expression.rsplit("/", 1)[-1].split()
+    )
 
 
 def _ps(call: Call, _: str) -> str:

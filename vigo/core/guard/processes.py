@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterator
 
 from vigo.core.guard.call import Call
+from vigo.core.guard.expressions import compiled
 from vigo.core.guard.options import Options
 from vigo.core.guard.protected import PROCESSES, PROGRAMS, aim, plain_name
 from vigo.core.guard.session import Hit
 from vigo.core.guard.words import HOLE, PID, Word, literal, shown
 
 _PID_FILE = re.compile(r"(?:^|/)(vigo(?:srv|-envoy)?)(?:\.(?:service|socket))?\.(?:pid|lock)$")
-_RISKY = re.compile(r"[+*}]\)|\)[+*{]|[+*}][+*{]")
 _SIGNAL = re.compile(r"-(?:[0-9]+|(?:SIG)?[A-Z][A-Z0-9+-]+)")
 _COMMAND_LINES = (*PROCESSES, *(f"{program} --config /etc/vigo/config" for program in PROGRAMS[:2]), "vigo-envoy run")
-EXPRESSION_MAX = 64
-QUANTIFIERS_MAX = 4
 _DAEMONS = ("sshd", "NetworkManager")
 _HANG_UP = frozenset({"-1", "-HUP", "-SIGHUP", "-s1", "-sHUP", "HUP", "SIGHUP", "--signal=HUP"})
 
@@ -73,17 +71,10 @@ def kill(call: Call) -> Iterator[Hit]:
 
 def chosen(expression: str, *, whole: bool, names: tuple[str, ...], fold: bool) -> str | None:
     """Return the first of some names that a regular expression chooses."""
-    if (
-        _RISKY.search(expression)
-        or len(expression) > EXPRESSION_MAX
-        or expression.count("*") + expression.count("+") > QUANTIFIERS_MAX
-    ):
+    found = compiled(expression, fold=fold)
+    if found is None:
         return next((name for name in names if name in expression), None)
-    try:
-        compiled = re.compile(expression.replace("[[:alnum:]]", r"\w"), re.IGNORECASE if fold else 0)
-    except re.error:
-        return next((name for name in names if name in expression), None)
-    return next((name for name in names if (compiled.fullmatch(name) if whole else compiled.search(name))), None)
+    return next((name for name in names if (found.fullmatch(name) if whole else found.search(name))), None)
 
 
 def pkill(call: Call) -> Iterator[Hit]:

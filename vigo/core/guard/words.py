@@ -8,6 +8,7 @@ quoted. Everything else is literal. A `Value` is what a word may be: one string 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -143,13 +144,25 @@ def _bracket(inner: str) -> str:
     inner = inner[1:] if negated else inner
     for name, members in _CLASSES.items():
         inner = inner.replace(name, members)
-    members = re.sub(r"([\\\]\[&~|^])", r"\\\1", inner)
-    candidate = f"[{'^' if negated else ''}{members}]"
-    try:
-        re.compile(candidate)
-    except re.error:
-        return "[^/]"
-    return candidate
+    members = "".join(_members(inner))
+    return f"[{'^' if negated else ''}{members}]" if members else "[^/]"
+
+
+def _members(inner: str) -> Iterator[str]:
+    """Write the members of a bracket as an expression's set; a range that runs backwards has none."""
+    at = 0
+    while at < len(inner):
+        if inner[at + 1 : at + 2] == "-" and at + 2 < len(inner):
+            if inner[at] <= inner[at + 2]:
+                yield f"{_member(inner[at])}-{_member(inner[at + 2])}"
+            at += 3
+        else:
+            yield _member(inner[at])
+            at += 1
+
+
+def _member(char: str) -> str:
+    return char if char.isalnum() else f"\\x{ord(char):02x}" if char.isascii() else re.escape(char)
 
 
 def matches(word: str, name: str) -> bool:
