@@ -6,13 +6,16 @@ import os
 import pwd
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vigo.adapters.places import config_folder, data_folder
 from vigo.cli.console import Console
 from vigo.core.errors import ConfigError
-from vigo.core.inventory import Inventory
-from vigo.core.plan import Policy
-from vigo.engine.ports import Transport
+
+if TYPE_CHECKING:  # what `--version` need not load
+    from vigo.core.inventory import Inventory
+    from vigo.core.plan import Policy
+    from vigo.engine.ports import Transport
 
 LAB = "lab"
 _INVENTORY_NAMES = ("inventory", "inventory.yaml", "inventory.yml")
