@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from vigo.adapters.inventory_yaml import load
+from vigo.cli.main import main
 
-Vigo = Callable[..., "subprocess.CompletedProcess[str]"]
+Vigo = Callable[..., "Done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How one call of the program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
-def vigo(tmp_path: Path) -> Iterator[Vigo]:
+def vigo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Vigo]:
     """Run `vigo lab …` with a lab folder of the test's own, and end that lab afterwards."""
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "VIGO_LAB_DIR": str(tmp_path / "lab"), "PYTHONPATH": str(root)}
+    monkeypatch.setenv("VIGO_LAB_DIR", str(tmp_path / "lab"))
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", "from vigo.cli.main import main; main()", "lab", *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return done
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["vigo", "lab", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Done(int(ended.value.code or 0), said.out, said.err)
 
     yield run
     assert run("down").returncode == 0
