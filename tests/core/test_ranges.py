@@ -103,13 +103,27 @@ def test_a_glob_matches_what_it_says(pattern: str, name: str) -> None:
     st.sampled_from(["*", "", "-*", "?*", "*0"]),
     st.text(alphabet="a01259-", max_size=7),
 )
-def test_a_range_in_a_glob_matches_what_one_of_its_members_would(
-    before: str, span: Span, after: str, name: str
-) -> None:
+def test_a_range_in_a_glob_matches_the_whole_numbers_it_spans(before: str, span: Span, after: str, name: str) -> None:
     """Matching never expands, and yet it is the same."""
     first, last = f"{span.first:0{span.width}d}", f"{span.last:0{span.width}d}"
-    expected = any(matches_slowly(before + number + after, name) for number in span)
+    expected = any(
+        name[start:end] in set(span)
+        and matches_slowly(before, name[:start])
+        and matches_slowly(after, name[end:])
+        and not (before.endswith("*") and name[:start][-1:].isdigit())
+        and not (after.startswith("*") and name[end:][:1].isdigit())
+        for start in range(len(name))
+        for end in range(start + 1, len(name) + 1)
+    )
     assert bool(glob(f"{before}[{first}-{last}]{after}").fullmatch(name)) == expected
+
+
+def test_next_to_a_star_a_range_is_a_whole_number() -> None:
+    """`web-[1-2]*` is not for `web-10`: what is typed must not reach further than it reads."""
+    assert glob("web-[1-2]*").fullmatch("web-2.example.com")
+    assert not glob("web-[1-2]*").fullmatch("web-10.example.com")
+    assert not glob("*[1-2]").fullmatch("web-12")
+    assert glob("web1[1-2]").fullmatch("web12")
 
 
 def test_case_is_ignored_unless_asked_otherwise() -> None:

@@ -119,16 +119,18 @@ def expand(text: str, *, members_max: int = MEMBERS_MAX) -> tuple[str, ...]:
 def glob(text: str, *, ignore_case: bool = True) -> re.Pattern[str]:
     """Compile a pattern of `*` (any run of characters), `?` (one of any) and ranges, to be used with `fullmatch`.
 
+    Next to a star a range is a whole number: `web-[1-2]*` does not match `web-10`, whose number is ten.
     A literal part after a star is looked for once and not again (an atomic group): the time is linear in the text for
     any number of stars, and for stars before a range at most its fourth power, of a name.
     Raises RangeError for a bracket that is no range.
     """
     parse(text)
-    parts = re.split(r"\*+", text)
-    regexes = [_segment(part) for part in parts]
-    if len(regexes) > 1:
-        middle = [f".*?{regex}" if has_range(part) else f"(?>.*?{regex})" for part, regex in _inner(parts, regexes)]
-        regexes = [regexes[0], *middle, ".*" + regexes[-1]]
+    first, *others = re.split(r"\*+", text)
+    regexes = [_segment(first, before_star=bool(others))]
+    for part in others[:-1]:
+        regex = f".*?{_segment(part, after_star=True, before_star=True)}"
+        regexes.append(regex if has_range(part) else f"(?>{regex})")
+    regexes += [f".*{_segment(part, after_star=True)}" for part in others[-1:]]
     return re.compile("".join(regexes), re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
 
 
@@ -182,16 +184,16 @@ def _between(low: str, high: str) -> str:
     return f"(?:{'|'.join(options)})"
 
 
-def _segment(text: str) -> str:
+def _segment(text: str, *, after_star: bool = False, before_star: bool = False) -> str:
     """Return the regular expression of a part without stars."""
-    return "".join(
+    pieces = parse(text)
+    regex = "".join(
         piece.regex() if isinstance(piece, Span) else "".join("." if sign == "?" else re.escape(sign) for sign in piece)
-        for piece in parse(text)
+        for piece in pieces
     )
-
-
-def _inner(parts: Sequence[str], regexes: Sequence[str]) -> Iterable[tuple[str, str]]:
-    return zip(parts[1:-1], regexes[1:-1], strict=True)
+    begins = "(?<![0-9])" if after_star and pieces and isinstance(pieces[0], Span) else ""
+    ends = "(?![0-9])" if before_star and pieces and isinstance(pieces[-1], Span) else ""
+    return begins + regex + ends
 
 
 def _forms(name: str) -> Iterator[tuple[tuple[str, str], str]]:

@@ -225,7 +225,7 @@ class Comparison:
                 return compare(text, self.value) <= 0
             case Operator.MORE:
                 return compare(text, self.value) > 0
-            case Operator.MORE_EQUAL:
+            case _:
                 return compare(text, self.value) >= 0
 
 
