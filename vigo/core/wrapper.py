@@ -16,7 +16,7 @@ left() {
     for f in /proc/[0-9]*/stat; do
       read -r l <$f || continue
       p=${l%% *}
-      set -- ${l##*) }
+      set -- ${l##*\) }
       [ "$1" != Z ] || continue
       if [ "$3" = $g ] || [ "$4" = $g ]; then add $p; fi
     done
@@ -61,7 +61,7 @@ stop() {
   w= g=0
   if read -r l </proc/self/stat; then
     w=${l%% *}
-    set -- ${l##*) }
+    set -- ${l##*\) }
     if [ "$3" = $$ ]; then g=$$; fi
   else
     w=$(exec /bin/sh -c "echo \$PPID")
