@@ -11,7 +11,9 @@ import re
 import unicodedata
 
 _MARKS_MAX = 4
-_MARK_CATEGORIES = frozenset({"Mn", "Me"})
+_MARK_CATEGORIES = frozenset({"Mn", "Me", "Mc"})
+_JOINING_JAMO = (("\u1160", "\u11ff"), ("\ud7b0", "\ud7ff"))
+"""Hangul vowels and final consonants: letters by category, drawn into the cell before them like marks."""
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e\n\t]+")
 
 
@@ -34,7 +36,7 @@ def _escape(text: str, *, kept: str) -> str:
     parts: list[str] = []
     marks = 0
     for char in text:
-        marks = marks + 1 if unicodedata.category(char) in _MARK_CATEGORIES else 0
+        marks = marks + 1 if _takes_no_cell(char) else 0
         if marks <= _MARKS_MAX:
             parts.append(char if char in kept or _is_harmless(char) else _visible(char))
         elif marks == _MARKS_MAX + 1:
@@ -44,6 +46,10 @@ def _escape(text: str, *, kept: str) -> str:
 
 def _is_harmless(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"
+
+
+def _takes_no_cell(char: str) -> bool:
+    return unicodedata.category(char) in _MARK_CATEGORIES or any(a <= char <= z for a, z in _JOINING_JAMO)
 
 
 def _visible(char: str) -> str:
