@@ -17,7 +17,7 @@ trap 'exit 130' INT TERM
 show() {
     printf '\n$'
     for word in "$@"; do
-        case $word in *[!a-zA-Z0-9_./:=%-]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+        case $word in uptime | *[!a-zA-Z0-9_./:=%-]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
     done
     printf '\n'
     "$@" 2>&1

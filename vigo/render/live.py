@@ -87,26 +87,29 @@ class ProgressLines:
 
 
 def summary(task: str, run: Run, *, interrupted: bool = False) -> str:
-    """Return the last lines of a run: why it stopped, hosts by outcome (folded), and what to type next."""
+    """Return the last lines of a run: the verdict and its reason, hosts by outcome (folded), and what to type next."""
     hosts: dict[Outcome, list[str]] = {}
     for host in run.hosts:
         outcome = run.outcome(host, interrupted=interrupted)
         if outcome is not None:
             hosts.setdefault(outcome, []).append(host)
+    verdict = f"task {task} {run.status}"
+    if run.finished is not None and run.finished.reason:
+        verdict += f": {clean(run.finished.reason)}"
+    width = len(str(len(run.hosts)))
     lines = [
-        f"  {outcome:<12}{len(names):>6}  {clean(fold(names))}" for outcome in Outcome if (names := hosts.get(outcome))
+        f"  {len(names):>{width}} {outcome:<11} {clean(fold(names))}"
+        for outcome in Outcome
+        if (names := hosts.get(outcome))
     ]
-    verdict = run.finished.status if run.finished is not None else "unfinished"
-    reason = run.finished.reason if run.finished is not None else ""
-    return "\n".join([f"{verdict}: {clean(reason)}" if reason else f"{verdict}", *lines, *_next(task, hosts)]) + "\n"
+    return "\n".join([verdict, *lines, *_next(task, hosts)]) + "\n"
 
 
 def _next(task: str, hosts: dict[Outcome, list[str]]) -> list[str]:
     missed = [outcome for outcome in Outcome if outcome in hosts and outcome is not Outcome.COMPLETE]
     if not missed:
         return [f"next: vigo task status {task}"]
-    wanted = "+".join(missed)
-    return [f"next: vigo task status {task}", f"      vigo inventory list --target run:{task}:{wanted}"]
+    return [f"next: vigo task status {task}", f"      vigo task run COMMAND --target run:{task}:{'+'.join(missed)}"]
 
 
 def _hosts(count: int) -> str:
