@@ -57,7 +57,7 @@ class Inventory:
         """Return the host of this name, ignoring case. Raises NoMatchError with the nearest names."""
         host = self.get(name)
         if host is None:
-            hint = did_you_mean(name, self.by_name) or "`vigo inventory list` shows all hosts"
+            hint = did_you_mean(name, [known.name for known in self.hosts]) or "`vigo inventory list` shows all hosts"
             raise NoMatchError(f"host {name[:80]!r}: not in the inventory {self.source}; {hint}")
         return host
 
