@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from vigo.core.events import CancelRequested, GateChecked, HostFinished, HostStarted, Record, TaskFinished
+from vigo.core.events import CancelRequested, GateChecked, HostFinished, HostStarted, Record, TaskFinished, TaskStatus
 from vigo.core.model import Outcome
 from vigo.core.quantity import format_duration
 from vigo.core.ranges import fold
@@ -93,7 +93,7 @@ def summary(task: str, run: Run, *, interrupted: bool = False) -> str:
         outcome = run.outcome(host, interrupted=interrupted)
         if outcome is not None:
             hosts.setdefault(outcome, []).append(host)
-    verdict = f"task {task} {run.status}"
+    verdict = f"task {task} {TaskStatus.INTERRUPTED if interrupted else run.status}"
     if run.finished is not None and run.finished.reason:
         verdict += f": {clean(run.finished.reason)}"
     width = len(str(len(run.hosts)))
