@@ -66,6 +66,10 @@ class Calls:
         shell.session.step()
         if not words:
             return EMPTY
+        with shell.session.deeper():
+            return self._one(words, stdin, shell)
+
+    def _one(self, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         head = words[0]
         if GLOBS & set(head.text):
             return join(EMPTY, *(self.call((word, *words[1:]), stdin, shell) for word in _commands_like(head)))

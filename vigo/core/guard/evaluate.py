@@ -90,6 +90,10 @@ class Evaluator:
 
     def node(self, node: Node, stdin: Value | None) -> Value:
         """Walk one node; what it prints."""
+        with self.session.deeper():
+            return self._walk(node, stdin)
+
+    def _walk(self, node: Node, stdin: Value | None) -> Value:
         match node:
             case Command():
                 return self._command(node, stdin)

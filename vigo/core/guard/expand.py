@@ -7,7 +7,7 @@ list of fields, because an unquoted expansion may split.
 from __future__ import annotations
 
 import re
-from itertools import product
+from itertools import islice, product
 from typing import Protocol
 
 from vigo.core.guard import params
@@ -57,7 +57,7 @@ def fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
     per_word = [_fields(scope, word, at) for word in brace_expand(raw)]
     if len(per_word) == 1:
         return per_word[0]
-    combined = list(product(*per_word))[:ALTERNATIVES_MAX] if len(per_word) <= ALTERNATIVES_MAX else []
+    combined = list(islice(product(*per_word), ALTERNATIVES_MAX)) if len(per_word) <= ALTERNATIVES_MAX else []
     if not combined:
         return (tuple(field for choices in per_word for field in choices[0]),)
     return tuple(tuple(field for part in combination for field in part) for combination in combined)
@@ -83,7 +83,7 @@ def body(scope: Scope, raw: str, at: int) -> Value:
 def _fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
     pieces = _Pieces(scope, raw, at).read()
     separators = scope.variable("IFS") or (" \t\n",)
-    combinations = list(product(*(choices for choices, _ in pieces[:64])))[:ALTERNATIVES_MAX]
+    combinations = list(islice(product(*(choices for choices, _ in pieces)), ALTERNATIVES_MAX))
     splits = [split for _, split in pieces]
     out = [_assemble(combination, splits, separators[0]) for combination in combinations]
     return tuple(dict.fromkeys(out))

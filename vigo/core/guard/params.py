@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
-from vigo.core.guard.words import EMPTY, HOLE, UNKNOWN, Value, globbed, join, pattern
+from vigo.core.guard.words import EMPTY, HOLE, STAR, UNKNOWN, Value, globbed, join, pattern
 
 ARRAY = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([@*])\]|([@*])")
 _BRACED = re.compile(
@@ -21,7 +21,9 @@ _NUMBER = re.compile(r"[0-9]+")
 _ARITHMETIC = re.compile(r"[0-9+\-*/%() ]+")
 
 Single = Callable[..., Value]
-TEXT_MAX = 1_024
+TEXT_MAX = 256
+SHORT_MAX = 32
+"""With several stars in a pattern the cost of a match grows with a power of the length."""
 
 
 class _Scope(Protocol):
@@ -110,7 +112,13 @@ def _expression(word: str) -> str:
     return pattern(word, anything=".*").pattern.replace("[^/]", "(?s:.)")
 
 
+def _costly(text: str, word: str) -> bool:
+    return len(text) > SHORT_MAX and word.count(STAR) + word.count(HOLE) > 1
+
+
 def _trim(text: str, operator: str, word: str) -> str:
+    if _costly(text, word):
+        return HOLE
     expression = re.compile(_expression(word), re.DOTALL)
     ends = range(len(text) + 1) if len(operator) == 1 else range(len(text), -1, -1)
     for size in ends:
@@ -124,6 +132,8 @@ def _trim(text: str, operator: str, word: str) -> str:
 def _replace(text: str, mode: str, old: str, new: str) -> str:
     if not old:
         return text
+    if _costly(text, old):
+        return HOLE
     anchored = {"#": rf"\A(?:{_expression(old)})", "%": rf"(?:{_expression(old)})\Z"}.get(mode, _expression(old))
     return re.sub(anchored, lambda _: new, text, count=0 if mode == "/" else 1, flags=re.DOTALL)
 

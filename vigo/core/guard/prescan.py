@@ -16,7 +16,7 @@ from vigo.core.guard.pieces import ASSIGNMENT, DEPTH_MAX, OverBudget, Pieces
 
 CHARS_MAX = 65_536
 OPERATOR_RUN_MAX = 12
-WORDS_MAX = 8_192
+WORDS_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,10 @@ _CLOSING = frozenset({"fi", "done", "}"})
 _SILENT = frozenset({"!", "time", "coproc"})
 _OPERATOR = re.compile(r"&>>|&>|&&|\|\||\|&|;;&|;;|;&|<<<|<<-|<<|<>|<&|>>|>&|>\||[;&|<>\n]")
 _OPERATOR_RUN = re.compile(r"[;&|<>(){}!\s]*")
+_BLANK = re.compile(r"[ \t\r\f\v]+")
+_LINES = re.compile(r"\n[ \t\n]*")
+_RUN_WORD = re.compile(r"[A-Za-z0-9_./:,%^-]+")
+_RUN = re.compile(rf"{_RUN_WORD.pattern}(?:[ \t]+{_RUN_WORD.pattern})*(?=[\s;)]|$)")
 _BRACKETS = re.compile(r"[ \t]*\([ \t]*\)")
 _CONDITION_END = re.compile(r"(?:^|\s)\]\](?=[\s;&|)]|$)")
 
@@ -140,8 +144,13 @@ class _Scanner(Pieces):
         return i + 1 if i < self._end else i
 
     def _one(self, i: int, char: str, level: _Level) -> int:
-        if char in " \t\r\f\v":
-            return self._emit(level, i, i + 1, " ")
+        blank = _BLANK.match(self._text, i)
+        if blank:
+            return self._emit(level, i, blank.end(), " ")
+        if level.place is _Place.ARGUMENT and not level.target:
+            run = _RUN.match(self._text, i)
+            if run:
+                return self._run(run, level)
         if char == "\\" and self._text.startswith("\\\n", i):
             return self._emit(level, i, i + 2, " ")
         if char == "#":
@@ -156,6 +165,17 @@ class _Scanner(Pieces):
         if char == ")":
             return self._close(i, level)
         return self._word(i, level)
+
+    def _run(self, run: re.Match[str], level: _Level) -> int:
+        """Pass a run of plain arguments at once."""
+        drawn = _RUN_WORD.sub(lambda match: "x" * len(match.group()), run.group())
+        self._count_words(len(drawn.split()))
+        return self._raw(level, drawn, run.end())
+
+    def _count_words(self, count: int) -> None:
+        self._words += count
+        if self._words > WORDS_MAX:
+            raise OverBudget(f"more than {WORDS_MAX} words")
 
     def _open(self, i: int, level: _Level) -> int:
         if level.place is _Place.PATTERN:
@@ -235,6 +255,9 @@ class _Scanner(Pieces):
         if level.place not in {_Place.PATTERN, _Place.FOR_IN, _Place.CASE_IN}:
             level.place = _Place.START
         level.target = False
+        if not level.pending:
+            lines = _LINES.match(self._text, i)
+            return self._raw(level, lines.group(), lines.end()) if lines else i + 1
         at = self._raw(level, "\n", i + 1)
         for count, doc in enumerate(level.pending):
             at = self._body(self._emit(level, at, at + 1, " ") if count and at < self._end else at, doc, level)
@@ -257,9 +280,7 @@ class _Scanner(Pieces):
     # -- words -------------------------------------------------------------------------------------------------------
 
     def _word(self, i: int, level: _Level) -> int:
-        self._words += 1
-        if self._words > WORDS_MAX:
-            raise OverBudget(f"more than {WORDS_MAX} words")
+        self._count_words(1)
         if level.place is _Place.START and self._text.startswith("[[", i) and self._conditions_end:
             match = _CONDITION_END.search(self._text, i)
             self._conditions_end = match is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +13,8 @@ from vigo.core.guard.state import Body, Source, State
 from vigo.core.guard.words import UNKNOWN, Value, Word
 
 STEPS_MAX = 2_048
-TEXT_TOTAL_MAX = 262_144
+DEPTH_MAX = 100
+TEXT_TOTAL_MAX = 98_304
 NOTES_MAX = 16
 
 
@@ -81,6 +84,7 @@ class Session:
     active: list[str] = field(default_factory=list)
     """The functions that are running, outermost first."""
     steps: int = 0
+    depth: int = 0
     text_total: int = 0
     links: dict[str, str] = field(default_factory=dict)
 
@@ -89,6 +93,15 @@ class Session:
         self.steps += 1
         if self.steps > STEPS_MAX:
             raise OverBudget(f"more than {STEPS_MAX} commands to follow")
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Count one level of nesting, of blocks and of calls alike."""
+        if self.depth >= DEPTH_MAX:
+            raise OverBudget("nested too deeply")
+        self.depth += 1
+        yield
+        self.depth -= 1
 
     def spend_text(self, size: int) -> None:
         """Count text that is read as code."""

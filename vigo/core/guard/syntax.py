@@ -17,6 +17,7 @@ from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.prescan import HereDoc, Skeleton
 
 NODES_MAX = 16_384
+NESTING_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +148,14 @@ def _errors(root: tree_sitter.Node) -> Iterator[int]:
 class _Reader:
     def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
+        self._nesting = 0
 
     def sequence(self, nodes: list[tree_sitter.Node]) -> Sequence:
         """Read statements; what the grammar does not know is passed over, its known parts are kept."""
         items: list[Node] = []
         joins: list[str] = []
         join = ";"
-        for node in nodes:
+        for node in _flattened(nodes):
             if node.type in {"&&", "||"}:
                 join = node.type
                 continue
@@ -170,6 +172,14 @@ class _Reader:
         return Sequence(tuple(items), tuple(joins))
 
     def _node(self, node: tree_sitter.Node) -> Node | None:
+        if self._nesting > NESTING_MAX:
+            raise OverBudget("nested too deeply")
+        self._nesting += 1
+        read = self._read(node)
+        self._nesting -= 1
+        return read
+
+    def _read(self, node: tree_sitter.Node) -> Node | None:
         if node.type in {"command", "variable_assignment", "variable_assignments"}:
             return self._command(node)
         if node.type in {"list", "compound_statement", "do_group", "negated_command", "ERROR", "program"}:
@@ -290,6 +300,17 @@ class _Reader:
         name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
         read = self._node(body) if body else None
         return Function(_span(name), read) if name and read is not None else None
+
+
+def _flattened(nodes: list[tree_sitter.Node]) -> Iterator[tree_sitter.Node]:
+    """Unfold chains: the grammar nests `a && b && c` to the left, one level for each operator."""
+    stack = list(reversed(nodes))
+    while stack:
+        node = stack.pop()
+        if node.type == "list":
+            stack.extend(reversed(node.children))
+        else:
+            yield node
 
 
 def _to_last(body: Node, redirects: tuple[Redirect, ...]) -> Node:
