@@ -65,10 +65,10 @@ class Rig:
         self.complaints: list[str] = []
         self.dispatched = TaskDispatched("ops", "uptime", "all", self.batches, self.policy)
         self.run = Run(self.dispatched)
-        ports = Ports(
+        self.ports = Ports(
             self.transport, self.probe, self.journal, self.sink, tuple(self.observers), self.complaints.append
         )
-        self.execution = Execution(TASK, self.run, self.clear, self.limits, ports)
+        self.execution = Execution(TASK, self.run, self.clear, self.limits, self.ports)
 
     def clear(self, host: str) -> Order | Refusal:
         """Ask the real guard about this host's text."""
@@ -338,6 +338,21 @@ def test_an_observer_that_raises_is_dropped_with_one_complaint(at: int) -> None:
     assert "Raising stopped" in rig.complaints[0]
     assert "BrokenPipeError" in rig.complaints[0]
     assert before.seen == after.seen == rig.journal.events
+    assert rig.run.status is TaskStatus.COMPLETE
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ValueError("I/O operation on closed file")])
+def test_a_run_goes_on_when_nobody_can_hear_the_complaint(error: Exception) -> None:
+    """B20: `vigo … 2>&1 | head -1` closes both streams; hosts that were started are still awaited and recorded."""
+
+    def complain(line: str) -> None:
+        del line
+        raise error
+
+    rig = Rig((("a", "b"), ("c",)), observers=[Raising(1), Raising(2)])
+    rig.execution = Execution(TASK, rig.run, rig.clear, rig.limits, replace(rig.ports, complain=complain))
+    rig.play(rig.let_all_complete)
+    assert rig.run.counts() == {Outcome.COMPLETE: 3}
     assert rig.run.status is TaskStatus.COMPLETE
 
 

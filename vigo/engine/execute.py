@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
@@ -139,7 +140,10 @@ class Execution:
             observer.on_record(record, self.run)
         except Exception as error:  # noqa: BLE001 - whatever an observer does, the run goes on without it
             self._observers.remove(observer)
-            self._ports.complain(f"{type(observer).__name__} stopped: {error!r}; the run goes on, see `task status`")
+            with suppress(OSError, ValueError):  # standard error may be closed too, and the run goes on all the same
+                self._ports.complain(
+                    f"{type(observer).__name__} stopped: {error!r}; the run goes on, see `task status`"
+                )
 
 
 def _opening(host: str, answer: Order | Refusal, batch: int) -> Event:
