@@ -171,4 +171,29 @@ _SOUP = [
     ),
     *('$"', "{a,", "alias ", "@(", "="),
 ]
-SOUPS = st.lists(st.sampled_from(_SOUP), min_size=2, max_size=12).map("".join)
+_WORD_SOUP = [
+    HOLE,
+    HOLE,
+    '"',
+    "'",
+    "\\",
+    "$",
+    "`",
+    "{",
+    ",b}",
+    "}",
+    "a",
+    "#",
+    " ",
+    "[",
+    "]",
+    "$(w ",
+    ")",
+    "${y:-",
+    ">&",
+    "<",
+]
+SOUPS = st.one_of(
+    st.lists(st.sampled_from(_SOUP), min_size=2, max_size=12).map("".join),
+    st.lists(st.sampled_from(_WORD_SOUP), min_size=1, max_size=5).map(lambda pieces: "w " + "".join(pieces)),
+)
