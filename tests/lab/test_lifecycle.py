@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,10 +14,18 @@ from tests.lab.labkit import MEMBERS, ask, home_of, is_alive, python, wait_for
 from vigo.core.errors import ConfigError, VigoError
 from vigo.lab import lifecycle
 from vigo.lab.fleet import grow
-from vigo.lab.state import RunningLab, is_locked, lab_folder, running_inventory, running_lab
+from vigo.lab.state import MARK, RunningLab, is_locked, lab_folder, running_inventory, running_lab
 
 WEB = "web-01.example.com"
 _TWO = MEMBERS[:2]
+
+
+@pytest.fixture(autouse=True)
+def no_lab_outlives_its_test(tmp_path: Path) -> Iterator[None]:
+    """End whatever a failed test left running."""
+    yield
+    for mark in tmp_path.rglob(MARK):
+        lifecycle.down(mark.parent)
 
 
 def leave_processes_behind(lab: RunningLab) -> list[int]:

@@ -73,25 +73,25 @@ def test_a_command_that_does_not_read_its_input_ends_all_the_same(lab: RunningLa
 
 
 def test_a_client_that_does_not_read_holds_the_command_up(lab: RunningLab) -> None:
-    """Output waits in the command's pipe, not in the server's memory."""
+    """Output waits in the command's pipe: the server takes what the client's window holds (2 MiB) and little more."""
     server = psutil.Process(lab.pid)
 
-    async def run() -> int:
+    def taken() -> int:
+        return int(server.io_counters().read_chars)
+
+    async def run() -> None:
         async with connect(lab, WEB) as connection:
             chan, _ = await connection.create_session(
                 asyncssh.SSHClientSession, "head -c 300000000 /dev/zero; :", encoding=None
             )
             chan.pause_reading()
-            before = server.memory_info().rss
-            started = server.io_counters().read_chars
-            await asyncio.to_thread(wait_for, lambda: server.io_counters().read_chars - started > 1 << 20)
-            stalled = server.io_counters().read_chars
-            for _ in range(20):  # the loop of the server turns while the client says nothing
+            before = taken()
+            await asyncio.to_thread(wait_for, lambda: taken() - before > 1 << 20)
+            for _ in range(60):  # each of them is many turns of the server's loop
                 await connection.run("true")
-            assert server.io_counters().read_chars - stalled < 32 << 20
-            return server.memory_info().rss - before
+            assert taken() - before < 4 << 20
 
-    assert asyncio.run(run()) < 32 << 20
+    asyncio.run(run())
 
 
 def test_only_the_lab_user_with_the_lab_key_gets_in(lab: RunningLab, tmp_path: Path) -> None:
