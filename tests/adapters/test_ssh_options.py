@@ -1,0 +1,228 @@
+"""How a host is reached: what the inventory says, else ssh_config, else the defaults; with which keys."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.sshd import Farm, Server, Sink, make_key, order, until, wait_until
+from vigo.adapters.ssh_errors import Unreached
+from vigo.adapters.ssh_hostkeys import Entry, HostKeys, Known
+from vigo.adapters.ssh_options import Preparation, for_connection, host_key_algorithms
+from vigo.core.model import Host, HostResult, Limits, Outcome, Reason, SshSettings
+
+
+def prepared(tmp_path: Path, config: str = "") -> Preparation:
+    """Prepare a run with this ssh_config."""
+    path = tmp_path / "config"
+    path.write_text(config)
+    return Preparation.make(path, HostKeys(tmp_path / "own", accept_new=False), "operator")
+
+
+def host(name: str = "web-01", address: str | None = None, **ssh: str | int) -> Host:
+    """Describe a host."""
+    return Host(name, "u", address, ssh=SshSettings(**ssh))  # type: ignore[arg-type]
+
+
+def test_the_inventory_wins_over_ssh_config_and_that_over_the_defaults(tmp_path: Path) -> None:
+    """User, port and address, each from the highest place that names it."""
+    config = "Host web-*\n User conf\n Port 2200\n HostName 10.0.0.%n\nHost *\n Port 9\n"
+    preparation = prepared(tmp_path, config.replace("%n", "9"))
+
+    def reached(target: Host) -> tuple[str, str, int]:
+        endpoint = preparation.endpoint(target)
+        return endpoint.user, endpoint.name, endpoint.port
+
+    assert reached(host()) == ("conf", "10.0.0.9", 2200)
+    assert reached(host(address="127.0.0.2", user="inv", port=22)) == ("inv", "127.0.0.2", 22)
+    assert reached(host("db-01")) == ("operator", "db-01", 9)
+
+
+def test_without_ssh_config_there_is_none(tmp_path: Path) -> None:
+    """None, and a file that is not there, are the same."""
+    for path in (None, tmp_path / "nowhere"):
+        preparation = Preparation.make(path, HostKeys(tmp_path / "own", accept_new=False), "operator")
+        endpoint = preparation.endpoint(host())
+        assert (endpoint.user, endpoint.name, endpoint.port, endpoint.place) == (
+            "operator",
+            "web-01",
+            22,
+            "operator@web-01",
+        )
+
+
+def test_hosts_of_equal_settings_share_their_options(tmp_path: Path) -> None:
+    """Building options costs a millisecond: ten thousand hosts must not."""
+    preparation = prepared(tmp_path, "Host slow-*\n ServerAliveInterval 3\n")
+    plain = {id(preparation.endpoint(host(f"web-{number}", port=number)).options) for number in range(1, 50)}
+    slow = preparation.endpoint(host("slow-1")).options
+    assert len(plain) == 1
+    assert id(slow) not in plain
+    assert slow.keepalive_interval == 3
+
+
+def test_each_connection_has_its_own_host_user_and_port(tmp_path: Path) -> None:
+    """Sharing must not leak one host's identity into another's connection."""
+    preparation = prepared(tmp_path)
+    endpoints = [preparation.endpoint(host(f"web-{number}", user=f"u{number}", port=number)) for number in (1, 2)]
+    options = [for_connection(endpoint, Known()) for endpoint in endpoints]
+    assert [(each.host, each.username, each.port) for each in options] == [("web-1", "u1", 1), ("web-2", "u2", 2)]
+    assert not options[0].agent_forward_path
+    assert options[0].encryption_algs[0] == b"aes128-gcm@openssh.com"
+    assert len(options[0].encryption_algs) > 3
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("ProxyJump hop.example\n", Reason.HOP),
+        ("ProxyCommand nc %h %p\n", Reason.PROXY),
+        ("Port twenty\n", Reason.LOCAL),
+        ("Ciphers nonsense\n", Reason.LOCAL),
+    ],
+)
+def test_what_vigo_cannot_do_is_refused_and_not_ignored(tmp_path: Path, config: str, reason: Reason) -> None:
+    """A direct connection where a jump was asked for could reach another machine."""
+    with pytest.raises(Unreached) as refusal:
+        prepared(tmp_path, config).endpoint(host())
+    assert refusal.value.reason is reason
+
+
+def test_none_switches_a_jump_off(tmp_path: Path) -> None:
+    """`ProxyJump none` is ssh_config's own way to say: directly."""
+    assert prepared(tmp_path, "ProxyJump none\nProxyCommand none\n").endpoint(host()).name == "web-01"
+
+
+def test_which_known_hosts_files_count(tmp_path: Path) -> None:
+    """The inventory's replaces all others; ssh_config's replaces the user's; vigo's own comes last."""
+    own = tmp_path / "own"
+    configured = prepared(tmp_path, "UserKnownHostsFile /u1 /u2\nGlobalKnownHostsFile none\n").endpoint(host())
+    assert configured.known_hosts == (Path("/u1"), Path("/u2"), own)
+    assert configured.records
+    pinned = prepared(tmp_path).endpoint(host(known_hosts="/pinned"))
+    assert (pinned.known_hosts, pinned.records) == ((Path("/pinned"),), False)
+    default = prepared(tmp_path).endpoint(host()).known_hosts
+    assert default[0] == Path.home() / ".ssh" / "known_hosts"
+    assert Path("/etc/ssh/ssh_known_hosts") in default
+    assert default[-1] == own
+
+
+def test_known_algorithms_come_first_and_none_is_dropped() -> None:
+    """An RSA key is asked for by its modern signatures; certificates only where an authority is known."""
+    rsa = Entry("", "ssh-rsa", b"", "f:1")
+    plain = host_key_algorithms(Known())
+    known = host_key_algorithms(Known(keys=(rsa,)))
+    assert known[:2] == ["rsa-sha2-256", "rsa-sha2-512"]
+    assert set(known) == set(plain)
+    assert not any("cert" in algorithm for algorithm in known)
+    assert "cert" in host_key_algorithms(Known(authorities=(rsa,)))[0]
+
+
+@pytest.fixture(scope="module")
+def server(sshd_farm: Farm) -> Server:
+    """Return one server that cuts logins off after three failures, as some do."""
+    return sshd_farm.serve(MaxAuthTries="3")
+
+
+@contextmanager
+def agent(path: Path, keys: list[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run a real ssh-agent that holds these keys."""
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(path.exists, what="the agent listens")
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        subprocess.run(["ssh-add", "-q", *map(str, keys)], check=True, capture_output=True)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def reach(farm: Farm, target: Host, *, config: Path | None = None) -> HostResult:
+    """Run something on the host."""
+    return asyncio.run(farm.transport(ssh_config=config).run(order(target, "true"), Limits(), Sink())).result
+
+
+@pytest.mark.sshd
+def test_the_agent_opens_what_no_file_does(
+    sshd_farm: Farm, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing identity file is passed over; the agent's key is good."""
+    target = sshd_farm.host(server, identity=str(tmp_path / "missing"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    alone = reach(sshd_farm, target)
+    assert (alone.reason, "missing" in alone.detail, "no agent" in alone.detail) == (Reason.AUTH, True, True)
+    with agent(tmp_path / "agent", [sshd_farm.key], monkeypatch):
+        assert reach(sshd_farm, target).outcome is Outcome.COMPLETE
+
+
+@pytest.mark.sshd
+def test_a_named_key_goes_before_the_agents_many(
+    sshd_farm: Farm, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five wrong keys in the agent would use up the server's patience."""
+    wrong = [make_key(tmp_path / f"wrong{number}") for number in range(5)]
+    with agent(tmp_path / "agent", wrong, monkeypatch):
+        assert reach(sshd_farm, sshd_farm.host(server)).outcome is Outcome.COMPLETE
+        refused = reach(sshd_farm, sshd_farm.host(server, identity=str(wrong[0])))
+    assert (refused.reason, "identity" in refused.detail) == (Reason.AUTH, True)
+
+
+@pytest.mark.sshd
+def test_an_agent_that_never_answers_or_is_gone_is_passed_over(
+    sshd_farm: Farm, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs neither the login nor the connect deadline, and the words name it when nothing else opened."""
+
+    async def scenario() -> tuple[HostResult, HostResult]:
+        open_ends = 0
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal open_ends
+            open_ends += 1
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            open_ends -= 1
+
+        dead = await asyncio.start_unix_server(silent, tmp_path / "dead")
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "dead"))
+        transport = sshd_farm.transport()
+        good = await transport.run(order(sshd_farm.host(server), "true"), Limits(), Sink())
+        nothing = sshd_farm.host(server, identity=str(tmp_path / "missing"))
+        bad = await transport.run(order(nothing, "true"), Limits(), Sink())
+        await until(lambda: not open_ends, what="the agent's connections are closed again")
+        dead.close()
+        await dead.wait_closed()
+        return good.result, bad.result
+
+    good, bad = asyncio.run(scenario())
+    assert good.outcome is Outcome.COMPLETE
+    assert (bad.reason, "did not answer" in bad.detail) == (Reason.AUTH, True)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "stale"))
+    assert reach(sshd_farm, sshd_farm.host(server)).outcome is Outcome.COMPLETE
+
+
+@pytest.mark.sshd
+def test_identity_files_of_ssh_config_are_tried_and_an_encrypted_one_is_told(
+    sshd_farm: Farm, server: Server, tmp_path: Path
+) -> None:
+    """A missing file, one with a passphrase, and the right one."""
+    locked = make_key(tmp_path / "locked", passphrase="secret")
+    config = tmp_path / "config"
+    config.write_text(f"IdentityFile {tmp_path}/missing\nIdentityFile {locked}\nIdentityFile {sshd_farm.key}\n")
+    target = sshd_farm.host(server, identity=None)
+    assert reach(sshd_farm, target, config=config).outcome is Outcome.COMPLETE
+    config.write_text(f"IdentityFile {locked}\nIdentitiesOnly yes\n")
+    refused = reach(sshd_farm, target, config=config)
+    assert refused.reason is Reason.AUTH
+    assert f"{locked} (encrypted; load it with ssh-add)" in refused.detail
+    garbage = tmp_path / "garbage"
+    garbage.write_text("no key\n")
+    refused = reach(sshd_farm, sshd_farm.host(server, identity=str(garbage)))
+    assert (refused.reason, "garbage (not usable" in refused.detail) == (Reason.AUTH, True)
