@@ -1,48 +1,17 @@
-"""Reads a command and says what it would do to the host: the analyser behind both guards."""
+"""Asks what both guards ask: what would this command do to the host.
+
+The analyser is loaded with the first question: listing, completing and looking things up must not pay for a parser.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vigo.core.guard.calls import Calls
-from vigo.core.guard.effects import EFFECTS
-from vigo.core.guard.evaluate import Evaluator
-from vigo.core.guard.finding import Finding, Layer
-from vigo.core.guard.pieces import OverBudget
-from vigo.core.guard.protected import WORD
-from vigo.core.guard.rules import RULES
-from vigo.core.guard.session import Found, Session
-from vigo.core.guard.state import Source, State
-from vigo.core.guard.words import purify
+from vigo.core.guard.finding import Finding
 
-NEAR = 256
-"""How far from a place that the grammar does not know a word is still suspicious, in characters."""
-
-_LAYERS = {rule.name: rule.layer for rule in RULES}
-_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*")
-_QUIET = frozenset(
-    {
-        "sed",
-        "git",
-        "perl",
-        "cp",
-        "sort",
-        "curl",
-        "wget",
-        "tar",
-        "tee",
-        "ln",
-        "ip",
-        "ed",
-        "ex",
-        "stop",
-        "install",
-        "route",
-    }
-)
-_SUSPICIOUS = frozenset(EFFECTS) - _QUIET
+REMEMBERED_MAX = 4_096
+"""Longer texts are judged anew each time: the memory of judgements must stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +28,6 @@ class Judgement:
         return "allow" if self.finding is None else str(self.finding.layer)
 
 
-@lru_cache(maxsize=4096)
 def judge(text: str) -> Finding | None:
     """Judge one command text; the gravest finding, or None when there is none."""
     return explain(text).finding
@@ -67,34 +35,15 @@ def judge(text: str) -> Finding | None:
 
 def explain(text: str) -> Judgement:
     """Judge one command text and tell what was resolved on the way."""
-    session = Session(text, _LAYERS)
-    finding: Finding | None = None
-    try:
-        clean = purify(text)
-        session.judged = clean
-        source = Source(clean, 0, (0, len(clean)))
-        Evaluator(session, Calls(), source, State.at_login(), 0).run()
-    except Found:
-        finding = session.findings[-1]
-    except OverBudget as over:
-        finding = _unread(text, str(over), (0, len(text)))
-    graver = finding is not None and finding.layer is Layer.HARD
-    if not graver and session.breaks:
-        finding = _broken(text, session.breaks) or finding
-    if (finding is None or finding.layer is Layer.DISPATCH) and session.findings:
-        finding = finding if finding and finding.layer is Layer.HARD else session.findings[0]
-    return Judgement(finding, tuple(session.notes))
+    return _remembered(text) if len(text) <= REMEMBERED_MAX else _analysed(text)
 
 
-def _unread(text: str, reason: str, span: tuple[int, int]) -> Finding:
-    layer = Layer.HARD if WORD.search(text) else Layer.DISPATCH
-    return Finding(layer, "cannot-analyse", "cannot analyse", f"the guard cannot read this command: {reason}", span)
+@lru_cache(maxsize=1024)
+def _remembered(text: str) -> Judgement:
+    return _analysed(text)
 
 
-def _broken(text: str, breaks: list[int]) -> Finding | None:
-    """Judge a text that is no correct shell: refused when a suspicious word stands near the place."""
-    for at in breaks:
-        near = text[max(0, at - NEAR) : at + NEAR]
-        if WORD.search(near) or not _SUSPICIOUS.isdisjoint(_TOKEN.findall(near)):
-            return _unread(text, "it is not correct shell", (min(at, len(text)), len(text)))
-    return None
+def _analysed(text: str) -> Judgement:
+    from vigo.core.guard.analysis import analyse  # noqa: PLC0415 - the only door to the parser, opened by the first question
+
+    return analyse(text)
