@@ -142,7 +142,7 @@ class Connector:
             await options.waiter
             logged_in = True
             progress.shed = None
-        except (asyncssh.Error, OSError, ValueError) as error:
+        except Exception as error:
             raise self._explain(error, client, connection, endpoint) from error
         finally:
             progress.phase = connection.phase

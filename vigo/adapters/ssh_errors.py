@@ -40,9 +40,10 @@ class Unreached(Exception):  # noqa: N818 - it is a finding about a host on its 
     """The host was not reached and nothing ran on it."""
 
     def __init__(self, reason: Reason, detail: str, *, shed: bool = False) -> None:
-        super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = " ".join(detail.split())
+        """One line; it may hold words of the host."""
+        super().__init__(self.detail)
         self.shed = shed
         """Whether it looks like a server that sheds load before a login, which a later try may not meet."""
 

@@ -13,8 +13,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncssh
-
 from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
 from vigo.adapters.ssh_errors import Phase, Unreached
 from vigo.adapters.ssh_options import Endpoint
@@ -212,7 +210,7 @@ async def _execute(connection: Connection, exec_string: str, session: CommandSes
     """Open a channel and send the exec request; None when it was accepted, else what the server or the wire said."""
     try:
         await connection.create_session(lambda: session, exec_string, encoding=None, request_pty=False)
-    except (asyncssh.Error, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - a hostile peer can make asyncssh raise anything; foreign errors end here
         return str(error) or type(error).__name__
     return None
 
