@@ -121,6 +121,8 @@ def test_an_ad_hoc_command_that_cannot_be_sent_is_refused(command: str, complain
 def test_a_text_that_values_make_too_long_is_refused() -> None:
     """Quoting counts; for a host's own values the host is named."""
     quotes = "'" * 20_000
+    with pytest.raises(UsageError, match="bytes on the wire and a host takes"):
+        bound("ls {{ env }}", {"env": quotes[:2_500]})
     with pytest.raises(UsageError, match="the command has 80,005 bytes"):
         bound("ls {{ env }}", {"env": quotes})
     with pytest.raises(UsageError, match="host db-01: the command has"):

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vigo.core.command import check
+from vigo.core.command import check, wrap
 from vigo.core.errors import ConfigError, UsageError, VigoError
 from vigo.core.guard import Text
 from vigo.core.health import parse_health_url
-from vigo.core.model import Host
+from vigo.core.model import Host, Limits
 from vigo.core.params import fault_of_text, values_of
 from vigo.core.placeholders import Misplaced, Slot, Template, fill_command, fill_url, literal, read_command
 from vigo.core.tasks import TEXT_BYTES_MAX, NamedTask
 
+_SURELY_FITS = 5_000
+"""A text of so many characters fits into one argument with its wrapper, whatever they are: each takes at most 20 bytes."""
+_LONGEST_RUN_ID = "r" * 64
 SECRET_SHOWN = "***"  # noqa: S105 - what stands in a secret's place
 
 
@@ -141,6 +144,8 @@ def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
             f"{whose}the command has {size:,} bytes with its values, and at most {TEXT_BYTES_MAX:,} are sent;"
             " copy it to the hosts as a script and run that"
         )
+    if len(wire) > _SURELY_FITS:
+        wrap(wire, bound.secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
     return Text(judged, wire, bound.secrets)
 
 
