@@ -12,10 +12,10 @@ The canonical form is RFC 8785 (JSON Canonicalization Scheme) for strings, integ
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _quote
 from typing import TypeAlias
 
 from vigo.core.errors import UsageError
@@ -30,7 +30,6 @@ DEPTH_MAX = 64
 Row: TypeAlias = tuple[object, object, object, object, object, object, object]
 """(seq, at, task, kind, host, data, digest) as stored; after tampering each may be anything."""
 
-_quote = json.JSONEncoder(ensure_ascii=False).encode
 _POINT = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -39,9 +38,7 @@ def canonical(value: object) -> bytes:
 
     Raises ValueError for what has no such text.
     """
-    parts: list[str] = []
-    _write(value, parts, DEPTH_MAX)
-    return "".join(parts).encode()
+    return _text(value, DEPTH_MAX).encode()
 
 
 def link(previous: str, columns: Sequence[object]) -> str:
@@ -115,43 +112,25 @@ def _misfit(row: Row, previous: Point) -> str:
     return "" if fits else f"event {expected} does not have the digest that its content and its predecessor give"
 
 
-def _write(value: object, parts: list[str], depth: int) -> None:
+def _text(value: object, depth: int) -> str:
+    if isinstance(value, str):
+        return _quote(value)
     if value is None or value is True or value is False:
-        parts.append({None: "null", True: "true", False: "false"}[value])
-    elif isinstance(value, str):
-        parts.append(_quote(value))
-    elif isinstance(value, int):
-        parts.append(_integer(value))
-    elif isinstance(value, list | tuple) and depth:
-        _write_list(value, parts, depth - 1)
-    elif isinstance(value, Mapping) and depth:
-        _write_map(value, parts, depth - 1)
-    else:
-        raise ValueError(f"{type(value).__name__} has no canonical form here (or lies deeper than {DEPTH_MAX} levels)")
+        return "null" if value is None else "true" if value else "false"
+    if isinstance(value, int):
+        return _integer(value)
+    if isinstance(value, list | tuple) and depth:
+        return f"[{','.join([_text(item, depth - 1) for item in value])}]"
+    if isinstance(value, dict) and depth:
+        keys = sorted(value, key=_utf16)
+        return f"{{{','.join([f'{_quote(key)}:{_text(value[key], depth - 1)}' for key in keys])}}}"
+    raise ValueError(f"{type(value).__name__} has no canonical form here (or lies deeper than {DEPTH_MAX} levels)")
 
 
 def _integer(value: int) -> str:
     if abs(value) > INTEGER_MAX:
         raise ValueError("an integer beyond 2^53 - 1 is not the same number to every reader")
     return int.__repr__(value)
-
-
-def _write_list(values: Sequence[object], parts: list[str], depth: int) -> None:
-    separator = "["
-    for value in values:
-        parts.append(separator)
-        _write(value, parts, depth)
-        separator = ","
-    parts.append("]" if values else "[]")
-
-
-def _write_map(values: Mapping[object, object], parts: list[str], depth: int) -> None:
-    separator = "{"
-    for key in sorted(values, key=_utf16):
-        parts.append(f"{separator}{_quote(key)}:")
-        _write(values[key], parts, depth)
-        separator = ","
-    parts.append("}" if values else "{}")
 
 
 def _utf16(key: object) -> bytes:
