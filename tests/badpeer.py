@@ -63,20 +63,24 @@ class Relay:
         self._refusals = refusals
         self._pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
         self.connections = 0
-        self.frozen = asyncio.Event()
-        """Set, nothing more is passed on in either direction."""
+        self._frozen = 0
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relay one connection; the first `refusals` ones are closed at once, as a shedding server does."""
         self.connections += 1
         if self.connections <= self._refusals:
             return
+        number = self.connections
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         self._pairs.append((writer, far_writer))
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            await asyncio.gather(self._pump(number, reader, far_writer), self._pump(number, far_reader, writer))
         finally:
             far_writer.transport.abort()
+
+    def freeze(self) -> None:
+        """From now on pass nothing on in either direction, on connections that are open now; later ones flow."""
+        self._frozen = self.connections
 
     def reset(self) -> None:
         """Cut every connection with a TCP reset on both sides."""
@@ -86,9 +90,9 @@ class Relay:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_CHUNK):
-            if self.frozen.is_set():
+            if number <= self._frozen:
                 continue
             writer.write(data)
             await writer.drain()

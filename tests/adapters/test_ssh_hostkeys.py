@@ -157,11 +157,11 @@ def _record(own: Path, names: list[str]) -> None:
 
 
 def test_many_at_once_leave_neither_torn_nor_doubled_lines(tmp_path: Path) -> None:
-    """Four processes, the same fifty hosts, an empty file."""
+    """Three processes, the same twenty hosts, an empty file."""
     own = tmp_path / "known_hosts"
-    names = [f"host-{number}" for number in range(50)]
+    names = [f"host-{number}" for number in range(20)]
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_record, args=(own, names)) for _ in range(4)]
+    processes = [context.Process(target=_record, args=(own, names)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

@@ -25,6 +25,9 @@ _IDLE_S = 1.0
 """After the exit, output that a background process holds open is awaited this long since its last byte."""
 _AFTER_GRACE_S = 4.0
 """For the host's rounds of KILL and for the look at what is left, on top of the grace."""
+_KILL_S = 1.0
+"""How long after the grace the exit may take; a host that is silent then is asked over a new connection."""
+_NOT_BEGUN = "the command had not begun and never will: is a start-up file of the login shell slow?"
 _CHANNEL_CLOSE_S = 1.0
 _LOOK_S = 2.0
 _LOOK_PAUSE_S = 0.2
@@ -148,25 +151,29 @@ class Run:
 
     async def _stop(self, outcome: Outcome, link: _Link, session: CommandSession) -> HostResult:
         """Have the host kill the command, wait for it, and look for what is left."""
-        until = time.monotonic() + self.limits.grace_ms / _MS_PER_S + _AFTER_GRACE_S
+        grace_s = self.limits.grace_ms / _MS_PER_S
+        until = time.monotonic() + grace_s + _AFTER_GRACE_S
         session.stop()
         session.rearm()
-        await asyncio.wait({session.ended}, timeout=until - time.monotonic() - _LOOK_S)
+        await asyncio.wait({session.ended}, timeout=grace_s + _KILL_S)
         duration_ms = _duration_ms(session)
+        answered = session.has_exit
         session.close()
-        await asyncio.wait({session.drained}, timeout=_CHANNEL_CLOSE_S)
-        kill, pids = await self._verify(link.connection, until)
-        detail = _stop_detail(kill, pids, begun=session.begun)
-        return HostResult(outcome, duration_ms, detail=detail, kill=kill, kill_pids=pids)
+        if not session.begun:
+            return HostResult(outcome, duration_ms, detail=_NOT_BEGUN, kill=Kill.KILLED)
+        if answered:
+            await asyncio.wait({session.drained}, timeout=_CHANNEL_CLOSE_S)
+        kill, pids = await self._verify(link.connection if answered else None, until)
+        return HostResult(outcome, duration_ms, detail=_stop_detail(kill, pids), kill=kill, kill_pids=pids)
 
-    async def _verify(self, connection: Connection, until: float) -> tuple[Kill, tuple[int, ...]]:
+    async def _verify(self, connection: Connection | None, until: float) -> tuple[Kill, tuple[int, ...]]:
         """Look until nothing is left or the time is up: over this connection, or once over a new one."""
         fresh: Connection | None = None
         pids: tuple[int, ...] = ()
         try:
-            async with asyncio.timeout(max(0.5, until - time.monotonic())):
+            async with asyncio.timeout(max(_LOOK_PAUSE_S, until - time.monotonic())):
                 while True:
-                    left = await self._look(connection)
+                    left = None if connection is None else await self._look(connection)
                     if left is None:
                         if fresh is not None:
                             break
@@ -237,9 +244,7 @@ def _duration_ms(session: CommandSession) -> int:
     return round(((session.ended_at or time.monotonic()) - session.opened_at) * _MS_PER_S)
 
 
-def _stop_detail(kill: Kill, pids: tuple[int, ...], *, begun: bool) -> str:
+def _stop_detail(kill: Kill, pids: tuple[int, ...]) -> str:
     if pids:
         return "processes of the command could not be killed: " + " ".join(map(str, pids))
-    if not begun:
-        return "the command had not begun and never will: is a start-up file of the login shell slow?"
     return "" if kill is Kill.KILLED else "nobody could look whether processes of the command are left"
