@@ -26,7 +26,7 @@ def lab_account() -> Account:
         try:
             name = pwd.getpwuid(os.geteuid()).pw_name
         except KeyError:
-            name = "lab"
+            name = f"uid-{os.geteuid()}"
         return Account(name, os.geteuid(), os.getegid(), drops=False)
     try:
         entry = pwd.getpwnam("nobody")

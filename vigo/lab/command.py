@@ -7,6 +7,7 @@ its output has ended too (a background child may hold that open), and a connecti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -105,14 +106,19 @@ class Command(asyncssh.SSHServerSession[bytes]):
         """Pass a signal on to the command's process group, as long as its first process lives."""
         number = _SIGNALS.get(signal)
         if number and self._pid is not None:
-            os.killpg(self._pid, number)
+            with contextlib.suppress(OSError):  # its group has no process that may be signalled
+                os.killpg(self._pid, number)
 
     # The process
 
     def _start(self) -> None:
         if self._gone:
             return  # the connection broke while a slow host was waiting
-        here, theirs = _pipes()
+        try:
+            here, theirs = _pipes()
+        except OSError as error:
+            self._fail(error)
+            return
         try:
             process = subprocess.Popen(  # noqa: S603 - to run what the client sends is what an SSH server is for
                 self._arguments,
@@ -126,14 +132,18 @@ class Command(asyncssh.SSHServerSession[bytes]):
                 close_fds=False,  # each descriptor of this process is closed on exec already
             )
         except OSError as error:
-            _close(here)
-            self._channel.write(f"/bin/sh: {error.strerror}\n".encode(), asyncssh.EXTENDED_DATA_STDERR)
-            self._channel.exit(1)
+            _close(*here)
+            self._fail(error)
             return
         finally:
-            _close(theirs)
+            _close(*theirs)
         process.returncode = 0  # `Children` reaps it; Popen is to keep its hands off
         self._relay(process.pid, here)
+
+    def _fail(self, error: OSError) -> None:
+        """Tell the client that no shell could be started for its command."""
+        self._channel.write(f"/bin/sh: {error.strerror}\n".encode(), asyncssh.EXTENDED_DATA_STDERR)
+        self._channel.exit(1)
 
     def _relay(self, pid: int, pipes: tuple[int, int, int]) -> None:
         """Begin to carry bytes between a new process and the channel."""
@@ -179,7 +189,8 @@ class Command(asyncssh.SSHServerSession[bytes]):
         except BlockingIOError:
             return
         if data:
-            self._channel.write(data, self._outputs[pipe])
+            if not self._channel.is_closing():
+                self._channel.write(data, self._outputs[pipe])
             return
         self._loop.remove_reader(pipe)
         del self._outputs[pipe]
@@ -262,13 +273,19 @@ _SIGNALS = {number.name.removeprefix("SIG"): number for number in signal.Signals
 
 def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Make three pipes: our ends (which never block) and the process's ends, each as (stdin, stdout, stderr)."""
-    (stdin, ours0), (ours1, stdout), (ours2, stderr) = os.pipe(), os.pipe(), os.pipe()
-    ours = (ours0, ours1, ours2)
-    for end in ours:
+    ends: list[int] = []
+    try:
+        for _ in range(3):
+            ends += os.pipe()
+    except OSError:
+        _close(*ends)
+        raise
+    stdin, our_in, our_out, stdout, our_err, stderr = ends
+    for end in (our_in, our_out, our_err):
         os.set_blocking(end, False)
-    return ours, (stdin, stdout, stderr)
+    return (our_in, our_out, our_err), (stdin, stdout, stderr)
 
 
-def _close(ends: tuple[int, int, int]) -> None:
+def _close(*ends: int) -> None:
     for end in ends:
         os.close(end)
