@@ -86,7 +86,7 @@ def attributes(call: Call) -> Iterator[Hit]:
         given = options.value("m", "modify", "set")
         if given and not re.search(r":(?:-*|[-wx]+)(?:,|$)", given.text):
             return
-    elif operands:
+    elif operands and not options.has("t", "u", "r", "l"):
         operands.pop(0)
     for word in operands:
         for path in call.paths(word):

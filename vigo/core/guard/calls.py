@@ -135,6 +135,9 @@ class Calls:
         self._judge(call, shell, hits(call))
         if name == "ln":
             self._linked(call, shell)
+        if name == "tee":
+            for word in call.options().operands:
+                self.keep(call.paths(word)[0], call.stdin or UNKNOWN, word, shell)
         carrier = carriers.CARRIERS.get(name)
         if carrier is not None:
             return self._carried(carrier(call), call, shell)
@@ -194,7 +197,12 @@ class Calls:
             if content is None:
                 return UNKNOWN
             state = self._inner(shell, carried.args) if carried.own else None
-            return join(*(shell.code(text, carried.path.span, call.stdin, own=state) for text in content))
+            kept = shell.state.args
+            if not carried.own and carried.args:
+                shell.state.args = carried.args
+            printed = join(*(shell.code(text, carried.path.span, call.stdin, own=state) for text in content))
+            shell.state.args = kept
+            return printed
         shell.session.note(f"{call.name} reads as code: {shown(carried.text)}")
         return shell.code(carried.text, carried.span, call.stdin, own=self._state_for(carried, shell))
 
@@ -249,7 +257,7 @@ class Calls:
     def xargs(self, call: Call, shell: Shell) -> Value:
         """Run what `xargs` builds."""
         source = call.options("IiEeLlnPsda", "arg-file", permutes=False).value("a", "arg-file")
-        if source is not None:
+        if source is not None and source.text not in {"-", "/dev/stdin"}:
             content = self._known_file(source, shell)
             call = Call(call.name, call.head, call.args, call.cwd, content, call.links)
         printed = [self.call(words, None, shell) for words in carriers.xargs(call)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.options import Arity, split
-from vigo.core.guard.words import HOLE, Word, known
+from vigo.core.guard.words import HOLE, Word
 
 SHELLS = frozenset(
     {
@@ -265,8 +265,3 @@ def cron_lines(text: str, *, user: bool) -> list[str]:
         if len(parts) > fields - 4 and (stripped.startswith("@") or len(parts) == fields + 1):
             found.append(parts[-1])
     return found
-
-
-def decided(words: tuple[Word, ...]) -> bool:
-    """Tell whether every word is known."""
-    return all(known(word.text) for word in words)

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from vigo.core.guard import expand
 from vigo.core.guard.pieces import OverBudget
-from vigo.core.guard.prescan import scan
+from vigo.core.guard.prescan import HereDoc, scan
 from vigo.core.guard.session import CallPort, Session
 from vigo.core.guard.state import Body, Source, State, meet
 from vigo.core.guard.syntax import (
@@ -34,7 +34,6 @@ from vigo.core.guard.words import (
     ALTERNATIVES_MAX,
     EMPTY,
     HOLE,
-    UNKNOWN,
     Value,
     Word,
     concat,
@@ -290,7 +289,7 @@ class Evaluator:
             if redirect.fd not in {None, 0}:
                 continue
             if redirect.here is not None:
-                stdin = self._here_doc(redirect)
+                stdin = self._here_doc(redirect.here)
             elif redirect.operator == "<<<":
                 stdin = concat(expand.single(self, self._text(redirect.target), redirect.target[0]), ("\n",))
             elif redirect.operator == "<":
@@ -298,10 +297,7 @@ class Evaluator:
                 stdin = join(*(self.calls.contents(word, self) for word in words))
         return stdin
 
-    def _here_doc(self, redirect: Redirect) -> Value:
-        here = redirect.here
-        if here is None:
-            return UNKNOWN
+    def _here_doc(self, here: HereDoc) -> Value:
         raw = self.source.text[here.start : here.end]
         if here.tabs:
             raw = re.sub(r"(?m)^\t+", "", raw)

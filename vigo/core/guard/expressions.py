@@ -7,7 +7,8 @@ import re
 LENGTH_MAX = 64
 QUANTIFIERS_MAX = 4
 
-_NESTED = re.compile(r"[+*}]\)|\)[+*{]|[+*}][+*{]")
+_NESTED = re.compile(r"\)[+*{]|[+*}][+*{]")
+_COST_MAX = 1_000_000
 _ODD_SET = re.compile(r"\[[^]]*(?:\[|--|&&|~~|\|\|)")
 _CLASSES = (
     ("[:alnum:]", "a-zA-Z0-9"),
@@ -34,6 +35,14 @@ def compiled(text: str, *, basic: bool = False, fold: bool = False) -> re.Patter
         return re.compile(text, re.IGNORECASE if fold else 0)
     except (re.error, OverflowError):
         return None
+
+
+def cheap(expression: re.Pattern[str], text: str) -> bool:
+    """Tell whether a match in the longest line of a text stays within bounds, even when it fails."""
+    longest = max(map(len, text.split("\n")))
+    quantifiers = sum(map(expression.pattern.count, "*+{"))
+    cost: int = longest**quantifiers
+    return cost <= _COST_MAX
 
 
 def _extended(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 from vigo.core.guard.ansi import unescape
 from vigo.core.guard.call import Call
-from vigo.core.guard.expressions import compiled
+from vigo.core.guard.expressions import cheap, compiled
 from vigo.core.guard.words import HOLE, PID, literal
 
 
@@ -53,7 +53,7 @@ def sed(call: Call, stdin: str) -> str:
             if not match:
                 return out if re.fullmatch(r"[0-9,$]*[pdq]?", part.strip()) else HOLE
             expression = compiled(match["old"], basic=True)
-            if expression is None:
+            if expression is None or not cheap(expression, out):
                 return HOLE
             new = re.sub(r"\\(\d)", r"\\g<\1>", match["new"].replace("&", "\\g<0>"))
             try:
@@ -73,7 +73,7 @@ def grep(call: Call, stdin: str) -> str:
     plain = options.has("F") or HOLE in text or call.name == "fgrep"
     extended = options.has("E", "P") or call.name in {"egrep", "rg"}
     expression = compiled(re.escape(text) if plain else text, basic=not (plain or extended), fold=options.has("i"))
-    if expression is None:
+    if expression is None or not cheap(expression, stdin):
         return stdin
     if options.has("o"):
         return "\n".join(

@@ -128,14 +128,14 @@ def _under(path: str, search: Search) -> list[str]:
     near = aim(path)
     if near is None:
         return [path] if system_directory(path) and not search.names and not search.types else []
+    positive = [name for name in search.names if not name[2]]
+    if not near.certain:
+        return [path] if not positive else []
     if near.reach is not Reach.PARENT:
         whole = not search.names and search.mindepth == 0 and search.types in {"", "d"}
         return [path if whole else f"{path.rstrip('/')}/{STAR}"]
     lead = path.rstrip("/")
     depth = len([part for part in path.split("/") if part])
-    positive = [name for name in search.names if not name[2]]
-    if HOLE in path:
-        return [path] if not positive else []
     if not search.names and search.mindepth == 0 and search.maxdepth > len(ROOTS) and not search.types:
         return [path]
     compiled = pattern(lead)

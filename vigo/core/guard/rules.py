@@ -89,8 +89,8 @@ RULES: tuple[Rule, ...] = (
         Layer.HARD,
         "rm DIRECTORY",
         "It removes the root or a system directory: the host would be lost.",
-        "rm -rf /usr",
-        "rm -rf /usr/share/doc/foo",
+        "rm -rf /boot",
+        "rm -rf /boot/old",
     ),
     Rule(
         "system-access",

@@ -10,7 +10,7 @@ from typing import Protocol
 from vigo.core.guard.finding import Finding, Layer
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.state import Body, Source, State
-from vigo.core.guard.words import UNKNOWN, Value, Word
+from vigo.core.guard.words import Value, Word
 
 STEPS_MAX = 2_048
 DEPTH_MAX = 100
@@ -143,7 +143,3 @@ class Session:
         name = f"/dev/fd/sink{len(self.sinks)}"
         self.sinks[name] = (code, span)
         return name
-
-    def content(self, path: str) -> Value:
-        """Return what was written into a file on the way."""
-        return self.files.get(path, UNKNOWN)

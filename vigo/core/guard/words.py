@@ -44,9 +44,6 @@ class Word:
     text: str
     span: tuple[int, int]
 
-    def __str__(self) -> str:
-        return shown(self.text)
-
 
 def purify(text: str) -> str:
     """Replace what would be mistaken for our own alphabet, one character for one."""
@@ -145,7 +142,7 @@ def _bracket(inner: str) -> str:
     for name, members in _CLASSES.items():
         inner = inner.replace(name, members)
     members = "".join(_members(inner))
-    return f"[{'^' if negated else ''}{members}]" if members else "[^/]"
+    return f"[{'^' if negated else ''}{members}]" if members else "(?!)"
 
 
 def _members(inner: str) -> Iterator[str]:

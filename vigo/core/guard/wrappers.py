@@ -67,7 +67,7 @@ WRAPPERS: dict[str, Wrapper] = {
     ),
     "capsh": Wrapper(),
     "systemd-run": Wrapper(
-        "HMpuEd",
+        "HMpuE",
         "unit property description slice uid gid nice working-directory setenv on-active on-boot on-startup on-unit-active"
         " on-unit-inactive on-calendar timer-property path-property socket-property machine host background service-type",
     ),
@@ -124,7 +124,12 @@ class Unwrapped:
 def unwrap(name: str, words: tuple[Word, ...]) -> Unwrapped | None:
     """Take a wrapper's own words off; None when it runs nothing."""
     wrapper = WRAPPERS[name]
-    arity = Arity(wrapper.short, frozenset(wrapper.long.split()), permutes=name in {"su", "script"})
+    arity = Arity(
+        wrapper.short,
+        frozenset(wrapper.long.split()),
+        permutes=name in {"su", "script"}
+        or (name == "runuser" and not any(word.text in {"-u", "--user"} for word in words)),
+    )
     options = split(words, arity)
     if wrapper.quiet and options.has(*wrapper.quiet):
         return None
