@@ -29,7 +29,7 @@ _RUN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
 _UNSAFE = re.compile(r"[^ -~]|['\\!%]")
 _MS_PER_S = 1000
-_MS_PER_NAP = 100
+_MS_PER_TICK = 10
 _NICE_IDLE = 15
 """From this niceness on the I/O class is idle, below it the lowest of best-effort."""
 
@@ -107,7 +107,7 @@ def check(wire_text: str) -> None:
 
 
 def _numbers(limits: Limits, run_id: str) -> str:
-    grace = max(1, _ceil(limits.grace_ms, _MS_PER_NAP))
+    grace = max(1, _ceil(limits.grace_ms, _MS_PER_TICK))
     return f"i={run_id} d={int(limits.kill_on_disconnect)} t={_ceil(limits.timeout_ms, _MS_PER_S)} k={grace}\n"
 
 

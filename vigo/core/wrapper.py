@@ -68,26 +68,31 @@ stop() {
     for p in $(ps -o pgid= -p $$); do if [ $p = $$ ]; then g=$$; fi; done
   fi
   left
+  now
+  e=$((n + k))
   old=
-  while [ "$v" ] && [ $k -gt 0 ]; do
+  while [ "$v" ] && [ $n -lt $e ]; do
     for p in $v; do case " $old " in *" $p "*) ;; *) kill -TERM $p; old="$old $p" ;; esac; done
     nap
-    k=$((k - n))
     left
+    now
   done
-  k=20
-  while [ "$v" ] && [ $k -gt 0 ]; do
+  e=$((n + 200))
+  while [ "$v" ] && [ $n -lt $e ]; do
     kill -KILL $v
     nap
-    k=$((k - n))
     left
+    now
   done
   if [ $g != 0 ]; then kill -KILL 0; fi
 }
-# nap: a tenth of a second where sleep knows fractions; $n is how many tenths it was.
+# nap: a tenth of a second where sleep knows fractions. Counting naps would stretch the grace on a busy host, hence now.
 nap() {
-  n=1
-  sleep 0.1 3<&- || { n=10; sleep 1 3<&-; }
+  sleep 0.1 3<&- || sleep 1 3<&-
+}
+# now: sets $n to a clock in hundredths of a second that nobody sets back, or to the time of day where there is none.
+now() {
+  if read -r n l </proc/uptime; then n=${n%.*}${n#*.}; else n=$(date +%s)00; fi
 }
 """
 
