@@ -13,7 +13,7 @@ import pytest
 from tests.lab.labkit import MEMBERS, ask, home_of, is_alive, python, wait_for
 from vigo.core.errors import ConfigError, VigoError
 from vigo.lab import lifecycle
-from vigo.lab.fleet import grow
+from vigo.lab.fleet import Member, grow
 from vigo.lab.state import MARK, RunningLab, is_locked, lab_folder, running_inventory, running_lab
 
 WEB = "web-01.example.com"
@@ -49,7 +49,7 @@ def test_down_ends_all_that_was_started_and_removes_the_folder(tmp_path: Path) -
     assert lifecycle.down(folder)
     assert not any(is_alive(pid) for pid in [*pids, lab.pid])
     assert not folder.exists()
-    assert not home.parent.exists()
+    assert not home.parents[1].exists()
     assert lifecycle.down(folder) is False
 
 
@@ -158,6 +158,19 @@ def test_a_very_long_folder_name_does(tmp_path: Path) -> None:
     assert len(os.fsencode(folder)) > 108
     assert ask(lab, WEB, "true").code == 0
     assert lifecycle.down(folder)
+
+
+def test_homes_are_made_when_they_are_needed_and_again_after_they_were_removed(tmp_path: Path) -> None:
+    """A command that removes its home harms that command at most; a name that is no file name has a home, too."""
+    names = [Member("web-01"), Member(".."), Member("\u00fc" * 200)]
+    lab = lifecycle.up(tmp_path / "lab", names, "")
+    homes = [home_of(lab, member.name) for member in names]
+    assert len(set(homes)) == 3
+    assert len({home.parent for home in homes}) == 1
+    assert ask(lab, "web-01", 'rm -rf "$HOME"').code == 0
+    assert not homes[0].exists()
+    assert ask(lab, "web-01", "systemctl is-active nginx").stdout == b"active\n"
+    assert lifecycle.down(lab.folder)
 
 
 def test_hundreds_of_hosts_share_one_process(tmp_path: Path) -> None:

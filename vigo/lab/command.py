@@ -18,6 +18,7 @@ import asyncssh
 from asyncssh.packet import Boolean, String, UInt32
 
 from vigo.lab.faults import SLOW_MS, Fault, FaultKind, ends_with
+from vigo.lab.places import make_home
 
 _CHUNK_BYTES = 65_536
 
@@ -115,6 +116,7 @@ class Command(asyncssh.SSHServerSession[bytes]):
         if self._gone:
             return  # the connection broke while a slow host was waiting
         try:
+            make_home(self._place.home)
             here, theirs = _pipes()
         except OSError as error:
             self._fail(error)

@@ -62,8 +62,11 @@ class LabHost:
     def _bound(self) -> socket.socket:
         """Bind the host's port without listening on it: a connection is refused, and nobody else gets the port."""
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.port:  # again: connections of the time before may still be there
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((LOOPBACK, self.port))
+        # Only now, because the kernel is 40 times slower in finding a free port for a socket that could share it.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.port = bound.getsockname()[1]
         return bound
 

@@ -17,7 +17,7 @@ from vigo.lab.faults import parse_fault
 from vigo.lab.fleet import Access, Member, Trait, inventory_text
 from vigo.lab.health import Health
 from vigo.lab.hosts import LOOPBACK, LabHost, Login
-from vigo.lab.places import environment, homes
+from vigo.lab.places import environment, homes_of
 from vigo.lab.processes import MARK_VARIABLE, descendants, end_all
 from vigo.lab.state import FLEET, MARK, SOCKET, Json, read_json
 
@@ -46,7 +46,7 @@ class Lab:
         identity.write_private_key(key_file)
         login = Login(self.account.name, identity.public_data)
         names = [member.name for member in self.members]
-        for name, home in zip(names, homes(self._ground, names), strict=True):
+        for name, home in zip(names, homes_of(self._ground, names), strict=True):
             place = Place(str(home), environment(home, name, self.account, self._mark))
             host = LabHost(name, place, login, self.children)
             self.hosts[name] = host

@@ -17,7 +17,7 @@ from vigo.core.errors import ConfigError, VigoError
 from vigo.lab.account import lab_account
 from vigo.lab.control import ask
 from vigo.lab.fleet import Member
-from vigo.lab.places import make_ground, make_homes
+from vigo.lab.places import make_ground
 from vigo.lab.processes import end_all, marked
 from vigo.lab.state import FLEET, LOCK, MARK, RunningLab, is_locked, read_json, running_lab, write_json
 
@@ -91,12 +91,10 @@ def _lock(folder: Path) -> int:
 
 
 def _prepare(folder: Path, members: Sequence[Member], tasks_text: str) -> None:
-    """Write what the server will read, and make the homes."""
-    account = lab_account()
-    ground = make_ground(folder, account)
+    """Write what the server will read, and make the ground that the homes will stand on."""
+    ground = make_ground(folder, lab_account())
     write_json(folder / MARK, {"ground": str(ground), "token": secrets.token_hex(8)})
     write_json(folder / FLEET, {"members": [[member.name, member.groups, dict(member.traits)] for member in members]})
-    make_homes(ground, [member.name for member in members], account)
     inventory = folder / "inventory"
     inventory.mkdir(mode=0o700)
     if tasks_text:

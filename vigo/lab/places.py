@@ -20,38 +20,43 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def make_ground(folder: Path, account: Account) -> Path:
-    """Make the folder that will hold the homes: in the lab's own, or where `nobody` can reach it when root started it."""
-    if not account.drops:
-        ground = folder / "homes"
-        ground.mkdir(mode=0o711)
-        return ground
-    ground = Path(tempfile.mkdtemp(prefix="vigo-lab-", dir=_reachable()))
+    """Make the ground that the homes will stand on, and the stand-ins that they share.
+
+    It is in the lab's own folder, or, when root started the lab, where the lab's user can reach it.
+    """
+    if account.drops:
+        ground = Path(tempfile.mkdtemp(prefix="vigo-lab-", dir=_reachable()))
+    else:
+        ground = folder / "ground"
+        ground.mkdir()
     ground.chmod(0o711)
-    return ground
-
-
-def make_homes(ground: Path, names: Sequence[str], account: Account) -> None:
-    """Make one home a host, owned by the lab's user; they share one folder of stand-ins."""
-    tools = ground / ".bin"
+    tools, homes = ground / "bin", ground / "homes"
     tools.mkdir()
+    tools.chmod(0o755)
     for source in _STAND_INS.iterdir():
         if not source.name.startswith(("_", ".")):
             target = tools / source.name
             shutil.copyfile(source, target)
             target.chmod(0o755)
-    tools.chmod(0o755)
-    for home in homes(ground, names):
-        home.mkdir(mode=0o700)
-        (home / "bin").symlink_to("../.bin")
-        if account.drops:
-            os.chown(home, account.uid, account.gid)
+    homes.mkdir(mode=0o700)
+    if account.drops:
+        os.chown(homes, account.uid, account.gid)
+    return ground
 
 
-def homes(ground: Path, names: Sequence[str]) -> list[Path]:
+def homes_of(ground: Path, names: Sequence[str]) -> list[Path]:
     """Return the home of each host: called as the host is, or numbered where that would not do as a file name."""
     return [
-        ground / (name if _PLAIN.fullmatch(name) else f".host-{position}") for position, name in enumerate(names, 1)
+        ground / "homes" / (name if _PLAIN.fullmatch(name) else f".host-{position}")
+        for position, name in enumerate(names, 1)
     ]
+
+
+def make_home(home: str) -> None:
+    """Make a host's home if it is not there. Done for its first command: of ten thousand hosts most may get none."""
+    if not os.path.isdir(home):  # noqa: PTH112 - once a command: a Path would cost more than the look
+        os.mkdir(home, 0o700)  # noqa: PTH102 - likewise
+        os.symlink("../../bin", f"{home}/bin")  # noqa: PTH211 - likewise
 
 
 def environment(home: Path, name: str, account: Account, mark: tuple[str, str]) -> dict[str, str]:
