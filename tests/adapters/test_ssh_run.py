@@ -108,7 +108,7 @@ def test_secrets_arrive_in_the_environment_and_never_in_arguments(sshd_farm: Far
     """Values with quotes, backslashes, percent signs and newlines; looked for in the process list while they are used."""
     word = marker()
     values = (("VIGO_PARAM_A", 'it\'s %0041 \\ "$x"\n!\n'), ("VIGO_PARAM_B", f"{word}-héé"))
-    command = 'printf "%s|%s\n" "$VIGO_PARAM_A" "$VIGO_PARAM_B"; sleep 30'
+    command = 'printf "%s|%s" "$VIGO_PARAM_A" "$VIGO_PARAM_B" | od -An -v -tx1; sleep 30'
     cleared = clear(sshd_farm.host(server), Text(judged=command, wire=command, secrets=values))
     assert isinstance(cleared, Order)
     seen: list[int] = []
@@ -121,7 +121,8 @@ def test_secrets_arrive_in_the_environment_and_never_in_arguments(sshd_farm: Far
         transport.kill()
         return await running
 
-    assert asyncio.run(scenario()).kept == (f"{values[0][1]}|{values[1][1]}\n".encode(),)
+    [dump] = asyncio.run(scenario()).kept
+    assert bytes.fromhex(dump.decode()).decode() == f"{values[0][1]}|{values[1][1]}"
     assert not seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from pathlib import Path
 
@@ -113,3 +114,30 @@ def test_two_hundred_hosts_cost_little_more_than_a_bare_loop(sshd_farm: Farm) ->
     print(figures)
     assert figures["vigo_peak_mib"] <= 120
     assert figures["wall_ratio"] <= 1.5
+
+
+def test_a_secret_is_used_on_the_host_and_seen_nowhere_else(vigo: Vigo, sshd_farm: Farm) -> None:
+    """The command gets the value; argv, output, journal, status and messages do not."""
+    server = sshd_farm.serve(("127.0.3.6",))
+    canary = "S3cr3t-canary value"
+    (vigo.home / "token").write_text(canary + "\n")
+    _fleet(vigo, sshd_farm, f"  h: {{address: 127.0.3.6, ssh: {{port: {server.port}}}}}\n")
+    with (vigo.home / "inventory.yaml").open("a") as file:
+        file.write(
+            "tasks:\n  login:\n    params: {token: {secret: true}}\n"
+            "    command: >-\n"
+            "      printf '%s' {{ token }} | sha256sum; echo {{ token }}; echo {{ token }} >&2;\n"
+            "      cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c canar[y]\n"
+        )
+    result = vigo(
+        "task", "run", "login", "--target", "h", "-i", "inventory.yaml", "--param", f"token=@{vigo.home}/token",
+        "-o", "json",
+    )  # fmt: skip
+    [host] = result.json()["hosts"]
+    digest = hashlib.sha256(canary.encode()).hexdigest()
+    assert host["stdout"]["text"] == f"{digest}  -\n***\n0\n"
+    assert host["stderr"]["text"] == "***\n"
+    seen = result.out + result.err + vigo("task", "status").out + vigo("audit", "export", "-o", "jsonl").out
+    stored = b"".join(path.read_bytes() for path in (vigo.home / "data").rglob("*") if path.is_file())
+    assert "canary" not in seen
+    assert b"canary" not in stored

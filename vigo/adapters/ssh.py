@@ -87,7 +87,7 @@ class SshTransport:
             limits=limits,
             connect_timeout_ms=host.ssh.connect_timeout_ms or self._policy.connect_timeout_ms,
             mark=mark,
-            recording=Recording(self._policy.kept_bytes, mark, tell),
+            recording=Recording(self._policy.kept_bytes, mark, tell, [value for _, value in order.secrets]),
         )
         self._running.add(run)
         try:

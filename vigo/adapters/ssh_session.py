@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +12,24 @@ import asyncssh
 
 from vigo.adapters.ssh_capture import Capture, Greeting
 from vigo.core.command import KILL_LINE, greeting
+from vigo.core.masking import Masker
 from vigo.core.model import Ended, HostResult, Stream
 
 _FIRST_WORDS_BYTES = 200
 
 
 class Recording:
-    """Both output streams of one command, as they are to be kept."""
+    """Both output streams of one command, as they are to be kept and told.
 
-    def __init__(self, kept_max: int, mark: str, tell: Callable[[Stream, bytes], None]) -> None:
+    Secrets are masked before anything else: count and digest are of the masked output, because the digest of a stream
+    with a short secret in it would tell the secret to whoever has the patience to guess.
+    """
+
+    def __init__(
+        self, kept_max: int, mark: str, tell: Callable[[Stream, bytes], None], secrets: Collection[str] = ()
+    ) -> None:
         self._captures = {stream: Capture(kept_max) for stream in Stream}
+        self._maskers = {stream: Masker(secrets) for stream in Stream}
         self._greeting = Greeting(greeting(mark))
         self._tell = tell
 
@@ -39,6 +47,8 @@ class Recording:
     def flush(self) -> None:
         """Take in what was held back: the streams have ended."""
         self._keep(Stream.STDERR, self._greeting.rest())
+        for stream, masker in self._maskers.items():
+            self._write(stream, masker.flush())
 
     def first_words(self) -> str:
         """Return how the output begins, stderr if it has any."""
@@ -58,6 +68,9 @@ class Recording:
         return Ended(replace(result, stdout=stdout, stderr=stderr), kept)
 
     def _keep(self, stream: Stream, data: bytes) -> None:
+        self._write(stream, self._maskers[stream].feed(data))
+
+    def _write(self, stream: Stream, data: bytes) -> None:
         if data:
             self._captures[stream].write(data)
             self._tell(stream, data)
