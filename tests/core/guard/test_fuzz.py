@@ -161,6 +161,10 @@ HUGE = {
     "loops": "while a; do " * 120 + "b; " + "done; " * 120,
     "wrappers": "sudo " * 4_000 + "true",
     "evals": "eval " * 2_000 + "true",
+    "short evals": "eval " * 30 + "true",
+    "subshells": "( " * 40 + "ls" + " )" * 40,
+    "here-documents": "".join(f"cat <<A{at};" for at in range(3_000)),
+    "doubled brackets": "$((a) " * 20,
     "words": "a " * 5_000,
     "commands": "a;" * 3_000,
     "chain": "a>b&&" * 400 + "a",
@@ -183,9 +187,7 @@ def test_what_is_too_much_to_read_is_refused_unread(name: str) -> None:
     assert named.layer is Layer.HARD
 
 
-@pytest.mark.parametrize(
-    "text", ["ls; ) rm -rf x", "rm -rf 'x", "systemctl status x; echo $(", "if; then rm x"]
-)
+@pytest.mark.parametrize("text", ["ls; ) rm -rf x", "rm -rf 'x", "systemctl status x; echo $(", "if; then rm x"])
 def test_broken_shell_near_a_suspicious_word_is_refused(text: str) -> None:
     """What is no correct shell and speaks of removing things is not trusted."""
     finding = explain(text).finding

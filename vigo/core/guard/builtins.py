@@ -23,6 +23,8 @@ def _cd(args: tuple[Word, ...], _: Value | None, shell: Shell) -> Value:
         state.cwd = state.variables.get("HOME", UNKNOWN)
     elif words[0] == "-":
         state.cwd = state.variables.get("OLDPWD", UNKNOWN)
+    elif words[0] == HOLE:
+        state.cwd = UNKNOWN
     else:
         state.cwd = tuple(dict.fromkeys(resolve(words[0], cwd) for cwd in state.cwd))
     state.variables["OLDPWD"] = before

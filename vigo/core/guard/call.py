@@ -48,15 +48,13 @@ Rule = Callable[[Call], Iterator[Hit]]
 
 def resolve(text: str, cwd: str) -> str:
     """Make a path absolute and drop `.`, `..` and doubled slashes, without looking at any disk."""
-    if text == HOLE and cwd.strip("/") and not cwd.startswith(HOLE):
-        lead, full = "", f"{cwd}/{text}"
-    elif text.startswith(HOLE):
-        lead, rest = HOLE, text.lstrip(HOLE)
-        if not rest.startswith("/"):
+    entry = text == HOLE and cwd.strip("/") != ""
+    full = text if text.startswith(("/", HOLE)) and not entry else f"{cwd}/{text}"
+    lead = HOLE if full.startswith(HOLE) else ""
+    if lead:
+        full = full.lstrip(HOLE)
+        if not full.startswith("/"):
             return text
-        full = rest
-    else:
-        lead, full = "", text if text.startswith("/") else f"{cwd}/{text}"
     done: list[str] = []
     for part in full.split("/"):
         if part == "..":

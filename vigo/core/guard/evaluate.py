@@ -249,8 +249,7 @@ class Evaluator:
     def assign_text(self, raw: str, at: int, own: dict[str, Value] | None = None) -> None:
         """Carry out `NAME=value`, `NAME+=value`, `NAME[n]=value` or `NAME=(…)`."""
         match = _ASSIGNMENT.fullmatch(raw)
-        if not match:
-            return
+        assert match is not None  # noqa: S101 - the skeleton draws an assignment for such words alone
         name, index, plus, word = match.groups()
         if word.startswith("(") and word.endswith(")"):
             self._assign_array(name, word[1:-1], plus, at)

@@ -41,8 +41,6 @@ _FORMAT = re.compile(r"%(?:%|[-+ #0]*(\d*)(?:\.\d+)?([sbdiuxXocq]))")
 
 def _printf(call: Call, _: str) -> str:
     texts = [word.text for word in call.args if word.text != "--"]
-    if len(texts) > 1 and texts[0] == "-v":
-        return ""
     if not texts:
         return ""
     form, values = unescape(literal(texts[0])), texts[1:]

@@ -104,8 +104,6 @@ def aim(path: str, roots: tuple[str, ...] = ROOTS) -> Aim | None:
         if found is None or found.reach is Reach.PARENT or not found.certain:
             return None
         return Aim(found.root, found.reach, certain=False, loose=found.loose)
-    if not path.startswith("/"):
-        return None
     best: Aim | None = None
     parts = [part for part in path.split("/") if part]
     for root in roots:

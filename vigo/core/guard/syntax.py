@@ -253,7 +253,9 @@ class _Reader:
         if body is None or isinstance(body, Command):
             old = body or Command((), (), ())
             return Command(old.assignments, (*old.words, *words), (*old.redirects, *redirects))
-        return _to_last(body, tuple(redirects)) if chained else Redirected(body, tuple(redirects))
+        if chained and isinstance(body, Sequence | Pipeline):
+            return _to_last(body, tuple(redirects))
+        return Redirected(body, tuple(redirects))
 
     def _subshell(self, node: tree_sitter.Node) -> Node:
         return Subshell(self.sequence(node.children))
@@ -313,13 +315,11 @@ def _flattened(nodes: list[tree_sitter.Node]) -> Iterator[tree_sitter.Node]:
             yield node
 
 
-def _to_last(body: Node, redirects: tuple[Redirect, ...]) -> Node:
+def _to_last(body: Sequence | Pipeline, redirects: tuple[Redirect, ...]) -> Node:
     """Give a redirection to the last command of a chain: the grammar hangs it on the whole chain."""
-    if isinstance(body, Sequence) and body.items:
-        return Sequence((*body.items[:-1], Redirected(body.items[-1], redirects)), body.joins)
-    if isinstance(body, Pipeline) and body.stages:
-        return Pipeline((*body.stages[:-1], Redirected(body.stages[-1], redirects)))
-    return Redirected(body, redirects)
+    if isinstance(body, Pipeline):
+        return Pipeline((*body.stages[:-1], *(Redirected(stage, redirects) for stage in body.stages[-1:])))
+    return Sequence((*body.items[:-1], *(Redirected(item, redirects) for item in body.items[-1:])), body.joins)
 
 
 def _span(node: tree_sitter.Node) -> tuple[int, int]:
