@@ -53,14 +53,30 @@ class Bench:
 
     folder: Path
 
-    def run(self, argv: Sequence[str], stdin: bytes = b"") -> bytes:
-        """Run one command in an empty folder until all that it started is done, and return what it printed."""
+    def run(self, argv: Sequence[str], stdin: bytes = b"", *, to_the_end: bool = False) -> bytes:
+        """Run one command in an empty folder and return what it printed; `to_the_end` waits for all that it started."""
         work = self.folder / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         environ = {"PATH": f"{self.folder}/bin:{os.environ['PATH']}", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         environ |= {"LOG": str(self.folder / "log"), "y": "Y", "TIMEFORMAT": ""}
-        done = subprocess.run(argv, cwd=work, input=stdin, capture_output=True, timeout=60, check=False, env=environ)
+        ended, held = os.pipe()
+        with open(ended, "rb") as end:  # noqa: PTH123 - a descriptor
+            try:
+                done = subprocess.run(
+                    argv,
+                    cwd=work,
+                    input=stdin,
+                    capture_output=True,
+                    timeout=60,
+                    check=False,
+                    env=environ,
+                    pass_fds=[held],
+                )
+            finally:
+                os.close(held)
+            if to_the_end:
+                end.read()  # it ends when nothing is left that could write, also of what no shell waited for
         assert not (work / CANARY).exists(), argv
         return done.stdout
 
@@ -68,7 +84,7 @@ class Bench:
         """Run a command and return the words of each `w` in it and the files that it made, both sorted."""
         log = self.folder / "log"
         log.write_bytes(b"")
-        self.run([*shell, "-c", command, "sh"])
+        self.run([*shell, "-c", command, "sh"], to_the_end=True)
         calls = log.read_bytes().decode(errors="surrogateescape").split("\2\1")
         return sorted(calls), sorted(path.name for path in (self.folder / "work").iterdir())
 
