@@ -102,12 +102,9 @@ class Execution:
     async def _run_host(self, host: str, order: Order) -> None:
         try:
             ended = await self._ports.transport.run(order, self._limits, self._ports.sink)
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                raise
-            ended = _lost(error)  # a library's own cancellation: swallowed by the group, the loop would wait for ever
-        except Exception as error:  # noqa: BLE001 - a bug at one host must not leave the others running unseen
-            ended = _lost(error)
+        # A library's own cancellation would be swallowed by the group, and the loop would wait for this host for ever.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - nor may a bug at one host stop the others
+            ended = Ended(HostResult(Outcome.LOST, detail=f"outcome unknown: internal error: {error!r}"))
         self._inbox.put_nowait(_HostEnded(host, ended))
 
     async def _check(self, step: Check) -> None:
@@ -150,13 +147,3 @@ def _opening(host: str, answer: Order | Refusal, batch: int) -> Event:
     if isinstance(answer, Order):
         return HostStarted(host, batch)
     return HostFinished(host, HostResult(Outcome.REJECTED, detail=answer.finding.pattern))
-
-
-def _lost(error: BaseException) -> Ended:
-    return Ended(HostResult(Outcome.LOST, detail=f"outcome unknown: internal error: {error!r}"))
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody cancelled the task that asks, rather than something that it awaits."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
