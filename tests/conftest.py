@@ -1,8 +1,9 @@
-"""Fixtures that every part of the suite may use."""
+"""Fixtures that every part of the suite may use, and the promise that nothing is skipped where all must run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -14,3 +15,13 @@ def sshd_farm() -> Iterator[Farm]:
     """Real sshd on loopback, users and a key, for the whole session; skips, or fails under CI, where it cannot run."""
     with farm() as started:
         yield started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure under CI=true: there, everything that the tests need can be installed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI=true: {report.longrepr}"
+    return report

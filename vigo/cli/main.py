@@ -1,62 +1,48 @@
-"""The program: one tree of commands, and one place where errors become messages and exit codes."""
+"""Where the program begins and ends: errors become messages and exit codes, and no traceback reaches an operator.
+
+Even the imports happen inside `main`, so that a Ctrl-C during the first tenth of a second is an interrupt like any other.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from typer._click.exceptions import ClickException  # typer has no public name for what its parser raises
-
-from vigo import __version__
-from vigo.cli import audit, inventory, lab, task
-from vigo.cli.console import Console
-from vigo.core.errors import Exit, VigoError
+if TYPE_CHECKING:
+    from vigo.cli.console import Console
 
 _EX_SOFTWARE = 70
-
-app = typer.Typer(
-    name="vigo",
-    help="Run commands on a fleet over SSH: planned, guarded, gated on health, written down.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(task.app, name="task")
-app.add_typer(inventory.app, name="inventory")
-app.add_typer(audit.app, name="audit")
-app.add_typer(lab.app, name="lab")
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"vigo {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Run commands on a fleet over SSH: planned, guarded, gated on health, written down."""
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the program on `sys.argv` and exit with the documented code."""
-    console = Console.of_process()
-    code = _run(console)
+    try:
+        from vigo.cli.console import Console
+
+        console = Console.of_process()
+        code = _run(console)
+        _flush(console)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    sys.exit(code)
+
+
+def _flush(console: Console) -> None:
     try:
         console.out.flush()
     except BrokenPipeError:  # the reader has gone; Python would complain about it once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
 
 
 def _run(console: Console) -> int:
+    import typer
+    from typer._click.exceptions import ClickException  # typer has no public name for what its parser raises
+
+    from vigo.cli.app import app
+    from vigo.core.errors import VigoError
+
     try:
         code = typer.main.get_command(app).main(standalone_mode=False)
     except VigoError as error:
@@ -67,12 +53,12 @@ def _run(console: Console) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         console.say("interrupted")
-        return Exit.INTERRUPTED
+        return _INTERRUPTED
     except BrokenPipeError:
-        return Exit.OK
+        return 0  # who reads no further has what they wanted
     except Exception as error:
         if os.environ.get("VIGO_DEBUG"):
             raise
         console.say(f"error: internal: {error!r}; run again with VIGO_DEBUG=1 and report what it prints")
         return _EX_SOFTWARE
-    return int(code or Exit.OK)
+    return int(code or 0)
