@@ -21,6 +21,8 @@ import pytest
 CORPUS = Path(__file__).parent / "corpus"
 JAIL = CORPUS / "sandbox" / "jail.py"
 SHARDS = 3
+ISOLATED = ("unshare", "--mount", "--net", "--ipc", "--uts", "--propagation", "private")
+CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}  # a COLUMNS of ours would cut what ps shows
 
 KEYS = {"id", "cmd", "verdict", "rule", "class", "why"}
 CLASSES = {"plain", "wrapped", "propagation", "cwd", "glob", "decoding", "unknown-part", "data", "lookalike"}
@@ -252,7 +254,7 @@ def _sandboxed(rows: list[dict[str, str]]) -> dict[str, Result]:
             str(JAIL),
         ]
         fed = "".join(json.dumps(row) + "\n" for row in part)
-        done = subprocess.run(command, check=False, input=fed, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, input=fed, capture_output=True, text=True, env=CLEAN)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -262,28 +264,52 @@ def _sandboxed(rows: list[dict[str, str]]) -> dict[str, Result]:
     return {result["id"]: result for result in results}
 
 
-def _needs_root() -> None:
-    if os.geteuid() == 0:
+@cache
+def _obstacle() -> str:
+    """Say why this machine cannot hold a sandbox; empty when it can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    probe = [*ISOLATED, "unshare", "--pid", "--fork", "mount", "-t", "tmpfs", "probe", "/tmp"]
+    done = subprocess.run(probe, check=False, capture_output=True, text=True)
+    return f"needs to make namespaces and mounts: {done.stderr.strip()}" if done.returncode else ""
+
+
+def _needs_sandbox() -> None:
+    if not (obstacle := _obstacle()):
         return
-    line = "NOT RUN: the corpus's truth by execution needs root (namespaces, a throw-away root)"
+    line = f"NOT RUN: the corpus's truth by execution {obstacle}"
     if os.environ.get("CI") == "true":
         pytest.fail(line)
     print(f"\n{line}", file=sys.__stderr__)
     pytest.skip(line)
 
 
-def _contradictions(rows: list[dict[str, str]]) -> list[str]:
-    """Rows whose effect in the sandbox is not what their verdict says."""
+def _effect(result: Result) -> str:
+    """Tell what the row did to vigo in the sandbox; empty when nothing."""
+    acts = [words for words in result["seen"] if dangerous(words)]
+    if not (result["harmed"] or result["dead"] or acts):
+        return ""
+    return f"harmed={result['harmed'][:3]} dead={result['dead']} acts={acts[:3]}"
+
+
+def _contradictions(rows: list[dict[str, str]]) -> str:
+    """Rows whose effect in the sandbox is not what their verdict says, one a line.
+
+    A hard row without effect is run once more: on a busy machine `pidof` may pass over a process that is waiting for its disk.
+    An allow row has one chance.
+    """
     results = _sandboxed(rows)
+    idle = [row for row in rows if row["verdict"] == "hard" and not _effect(results[row["id"]])]
+    results |= _sandboxed(idle)
     wrong = []
     for row in rows:
         result = results[row["id"]]
-        acts = [words for words in result["seen"] if dangerous(words)]
-        did_harm = bool(result["harmed"] or result["dead"] or acts)
-        if did_harm != (row["verdict"] == "hard"):
-            shown = f"harmed={result['harmed'][:2]} dead={result['dead']} acts={acts[:2]} code={result['code']} out={result['out'][-120:]!r}"
-            wrong.append(f"{row['id']}: {row['cmd']!r} {shown}")
-    return wrong
+        effect = _effect(result)
+        if bool(effect) != (row["verdict"] == "hard"):
+            wrong.append(
+                f"{row['id']}: {row['cmd']!r} {effect or 'no effect'} code={result['code']} out={result['out'][-120:]!r}"
+            )
+    return "\n".join(wrong)
 
 
 def _runnable() -> list[dict[str, str]]:
@@ -292,7 +318,7 @@ def _runnable() -> list[dict[str, str]]:
 
 def test_the_sandbox_holds() -> None:
     """What a row can reach is its own root: no mounting, no writing to the machine's /usr, nobody else's processes."""
-    _needs_root()
+    _needs_sandbox()
     outsider = subprocess.Popen(["sleep", "60"])
     try:
         probes = {
@@ -322,17 +348,17 @@ def test_the_sandbox_holds() -> None:
 @pytest.mark.timeout(300)
 def test_a_sample_of_rows_does_what_its_verdict_says() -> None:
     """Every eleventh row that can safely run harms vigo's things exactly when it is a hard one."""
-    _needs_root()
-    assert _contradictions(_runnable()[::11]) == []
+    _needs_sandbox()
+    assert _contradictions(_runnable()[::11]) == ""
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_every_row_that_can_run_does_what_its_verdict_says() -> None:
     """Likewise for all of them, with the count of what was confirmed."""
-    _needs_root()
+    _needs_sandbox()
     rows = _runnable()
-    assert _contradictions(rows) == []
+    assert _contradictions(rows) == ""
     print(f"\nconfirmed by execution: {dict(Counter(row['verdict'] for row in rows))}")
     print(f"not run: {dict(Counter(why for row in corpus() if (why := _why_not_run(row))))}")
     assert len(rows) >= 1200

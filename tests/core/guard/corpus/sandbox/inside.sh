@@ -27,7 +27,7 @@ ulimit -f 65536 -c 0
 # Root over files and signals in here, and nothing else: no mounting, no devices, no rebooting, no tracing.
 /host/usr/bin/setpriv --no-new-privs --inh-caps=-all \
   --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill \
-  /host/usr/bin/timeout -k 1 5 /bin/bash -c "$(< /.rec/cmd)" </dev/null >/.rec/out 2>&1
+  /host/usr/bin/timeout -k 1 20 /bin/bash -c "$(< /.rec/cmd)" </dev/null >/.rec/out 2>&1
 echo "$?" > /.rec/code
 
 alive() { [[ -r /proc/$1/stat && $(< "/proc/$1/stat") != *") Z "* ]]; }

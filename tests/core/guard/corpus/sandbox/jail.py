@@ -199,7 +199,7 @@ def run(template: Path, root: Path, command: str) -> dict[str, object]:
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=30,
+            timeout=90,
         )
         if done.returncode != 0 or not (root / ".rec/dead").exists():
             raise SystemExit(f"the sandbox failed for {command!r}: {done.returncode} {done.stderr!r}")
