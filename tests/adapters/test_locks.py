@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vigo.adapters import locks
 from vigo.adapters.locks import RunLock, held, is_running
 from vigo.core.errors import JournalError
 
@@ -118,6 +119,26 @@ def test_a_lock_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> No
     with pytest.raises(JournalError, match="cannot tell"):
         is_running(tmp_path, "tlinked0")
     assert not (tmp_path / "victim").exists()
+
+
+def test_a_file_that_goes_away_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock on a file that has no name any more would keep nobody out."""
+    path = tmp_path / "taaaaaaa.lock"
+    lock_file = locks._flock
+    removed: list[Path] = []
+
+    def slow(fd: int) -> bool:
+        if not removed:
+            path.unlink()
+            removed.append(path)
+        return lock_file(fd)
+
+    monkeypatch.setattr(locks, "_flock", slow)
+    with RunLock(tmp_path, "taaaaaaa"):
+        assert removed
+        assert is_running(tmp_path, "taaaaaaa")
 
 
 @pytest.mark.parametrize("task", ["", "../secret", "t\0", "\udc80", "t/x", "é"])

@@ -18,8 +18,10 @@ import pytest
 from vigo.adapters.locks import RunLock
 from vigo.adapters.store import Store, TaskIdTakenError, new_task_id
 from vigo.adapters.store_audit import audit
+from vigo.adapters.store_head import read_head, write_head
+from vigo.adapters.store_open import prepare_folder
 from vigo.adapters.store_read import Reading
-from vigo.core.chain import verify
+from vigo.core.chain import Point, verify
 from vigo.core.errors import JournalError, NoMatchError, TamperedError
 from vigo.core.events import (
     CancelRequested,
@@ -448,6 +450,35 @@ def test_a_foreign_process_that_is_killed_leaves_an_interrupted_task(folder: Pat
         assert (report.interrupted, report.is_tampered, report.head.state.value) == ((task,), False, "behind")
     with Store(folder) as store:
         assert store.block(BLOCKED).seq == 3
+
+
+def test_a_task_that_ends_while_it_is_looked_at_is_not_interrupted(store: Store, folder: Path) -> None:
+    """Between the reading of its events and the look at its lock it may end: who finds the lock free reads again."""
+    record, lock = store.dispatch(DISPATCHED)
+
+    class Slow(Reading):
+        def is_running(self, task: str) -> bool:
+            store.append(task, [DONE])
+            lock.release()
+            return super().is_running(task)
+
+    with Slow(folder) as reading:
+        assert reading.observe(record.task)[1] is TaskStatus.COMPLETE
+    record, lock = store.dispatch(DISPATCHED)
+    with Slow(folder) as reading:
+        assert reading.tasks(1)[0].status is TaskStatus.COMPLETE
+    record, lock = store.dispatch(DISPATCHED)
+    with Slow(folder) as reading:
+        report = audit(reading)
+        assert (report.interrupted, report.running) == ((), ())
+
+
+def test_a_head_is_only_replaced_by_a_later_one(folder: Path) -> None:
+    """Two processes may write their heads in the other order than their events."""
+    prepare_folder(folder)
+    for seq in (5, 3):
+        write_head(folder, Point(seq, f"{seq}" * 64), 1_000)
+        assert read_head(folder) == Point(5, "5" * 64)
 
 
 def test_the_digest_can_be_computed_by_anyone(store: Store, folder: Path) -> None:

@@ -127,9 +127,10 @@ def exists(folder: Path) -> bool:
         if path.exists():
             return True
         log = folder / f"{JOURNAL}-wal"
-        if log.exists() and log.stat().st_size:
+        # Asked again: another process may have made both in the meantime, the journal first.
+        if log.exists() and log.stat().st_size and not path.exists():
             raise JournalError(f"{path}: is missing but its write-ahead log is there; put the journal back beside it")
-    return False
+        return path.exists()
 
 
 def open_to_write(folder: Path, busy_timeout_ms: int) -> sqlite3.Connection:
