@@ -67,11 +67,20 @@ class Told:
 
 # --- blocks
 
+FIRST = "Task t1a2b3c4 dispatched\n"
+
+
+def test_the_task_is_announced_once_and_at_its_first_event() -> None:
+    """The operator has the id to look with before the first host has ended."""
+    told = Told.printing(("a", "b"))
+    assert told.tell(HostStarted("a", 0)) == FIRST
+    assert told.tell(HostStarted("b", 0)) == ""
+
 
 def test_a_batch_is_printed_in_plan_order_as_soon_as_it_has_ended() -> None:
     """Not before its last host, and not only at the end of the task."""
     told = Told.printing(("a", "b"), ("c",))
-    assert told.tell(HostStarted("a", 0), HostStarted("b", 0), HostFinished("b", DONE)) == ""
+    assert told.tell(HostStarted("a", 0), HostStarted("b", 0), HostFinished("b", DONE)) == FIRST
     assert told.tell(HostFinished("a", FAILED)) == "--- a [failed] exit=3 51ms\n--- b [complete] exit=0 42ms\n"
     assert told.tell(HostStarted("c", 1)) == ""
     assert told.tell(HostFinished("c", DONE)) == "--- c [complete] exit=0 42ms\n"
@@ -81,7 +90,7 @@ def test_a_batch_is_printed_in_plan_order_as_soon_as_it_has_ended() -> None:
 def test_a_batch_is_printed_before_its_gate_is_asked() -> None:
     """An operator reads the output while the probe waits."""
     told = Told.printing(("a",), ("b",), gated=True)
-    assert told.tell(HostStarted("a", 0), HostFinished("a", DONE)) == "--- a [complete] exit=0 42ms\n"
+    assert told.tell(HostStarted("a", 0), HostFinished("a", DONE)) == FIRST + "--- a [complete] exit=0 42ms\n"
     gate = GateChecked(0, passed=True, detail="HTTP 200", duration_ms=3)
     assert told.tell(gate, HostStarted("b", 1), HostFinished("b", DONE)) == "--- b [complete] exit=0 42ms\n"
 
@@ -89,7 +98,7 @@ def test_a_batch_is_printed_before_its_gate_is_asked() -> None:
 def test_a_task_that_stops_prints_the_rest_at_its_end() -> None:
     """Each host exactly once, the skipped ones included."""
     told = Told.printing(("a", "b", "c"), ("d",))
-    assert told.tell(HostStarted("a", 0), HostStarted("b", 0), CancelRequested("SIGINT")) == ""
+    assert told.tell(HostStarted("a", 0), HostStarted("b", 0), CancelRequested("SIGINT")) == FIRST
     assert told.tell(HostFinished("b", DONE), HostFinished("a", DONE)) == ""
     assert told.tell(TaskFinished(TaskStatus.CANCELLED, "cancelled by SIGINT")) == (
         "--- a [complete] exit=0 42ms\n--- b [complete] exit=0 42ms\n--- c [skipped]\n--- d [skipped]\n"
@@ -101,7 +110,7 @@ def test_refused_hosts_are_printed_with_their_batch() -> None:
     told = Told.printing(("a", "b"))
     rejected = HostResult(Outcome.REJECTED, detail="systemctl stop vigo")
     assert told.tell(HostFinished("a", rejected), HostFinished("b", rejected)) == (
-        "--- a [rejected] systemctl stop vigo\n--- b [rejected] systemctl stop vigo\n"
+        FIRST + "--- a [rejected] systemctl stop vigo\n--- b [rejected] systemctl stop vigo\n"
     )
 
 

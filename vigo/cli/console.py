@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -39,9 +40,10 @@ class Console:
         self.say_lines(line.replace("\n", " "))
 
     def say_lines(self, text: str) -> None:
-        """Write several lines, each of them cleaned."""
-        self.err.write("".join(f"{clean(line)}\n" for line in text.split("\n")))
-        self.err.flush()
+        """Write several lines, each of them cleaned; a standard error that is gone stops nothing."""
+        with suppress(OSError):
+            self.err.write("".join(f"{clean(line)}\n" for line in text.split("\n")))
+            self.err.flush()
 
     def ask(self, question: str) -> str:
         """Ask on the terminal and return the answer without its line end; empty at end of file."""

@@ -43,9 +43,6 @@ async def _carry_out(job: Job, forced: bool, store: Store, console: Console) -> 
     transport = transport_for(policy, accept_new_host_keys=job.request.accept_new_host_keys)
     record, lock = store.dispatch(opening)
     with lock:
-        if job.request.output == TEXT:
-            console.show(f"Task {record.task} dispatched\n")
-            console.out.flush()
         observers = _observers(job, store, console)
         ports = Ports(transport, HttpProbe(policy.health_timeout_ms), store, NoSink(), observers, console.say)
         execution = Execution(record.task, Run(opening), partial(_clear, job), policy.limits, ports)

@@ -14,16 +14,21 @@ from vigo.render.sanitize import clean
 
 
 class BlockPrinter:
-    """Prints each batch's blocks in plan order as soon as the batch has ended, and the rest at the end."""
+    """Prints the page's first line, then each batch's blocks in plan order as soon as the batch has ended."""
 
     def __init__(self, out: TextIO, kept: Kept) -> None:
         self._out = out
         self._kept = kept
+        self._is_announced = False
         self._printed = 0
         self._waiting: list[int] | None = None
 
     def on_record(self, record: Record, run: Run) -> None:
         """Print what this event made complete."""
+        if not self._is_announced:
+            self._is_announced = True
+            self._out.write(f"Task {record.task} dispatched\n")
+            self._out.flush()
         match record.event:
             case HostFinished():
                 self._count_down(run)
