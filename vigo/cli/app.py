@@ -1,26 +1,55 @@
-"""The tree of commands. Each module here declares flags; what they need is imported when a command runs."""
+"""The tree of commands. A group's module is imported when one of its commands was asked for, and not before."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group_from_info
+from typer.models import TyperInfo
 
 from vigo import __version__
-from vigo.cli import audit, inventory, lab, task
+
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+_GROUPS = {
+    "task": "Run a command or a named task on hosts; look at runs.",
+    "inventory": "See which hosts there are, and check the files that name them.",
+    "guard": "Ask the guards about a command, and see their rules.",
+    "audit": "Check the journal and look things up in it.",
+    "lab": "A fleet to try things on: real SSH servers on this machine.",
+}
+"""Name of a group, which is also its module here -> its line in the help."""
+
+
+class LazyGroup(TyperGroup):
+    """Shows its groups from the table above, and loads the one that was asked for."""
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """Find the command for the next word and load its module."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in _GROUPS:
+            group = TyperInfo(import_module(f"vigo.cli.{name}").app, name=name)
+            command = get_group_from_info(
+                group, pretty_exceptions_short=False, rich_markup_mode=None, suggest_commands=True
+            )
+        return name, command, rest
+
 
 app = typer.Typer(
     name="vigo",
+    cls=LazyGroup,
     help="Run commands on a fleet over SSH: planned, guarded, gated on health, written down.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(task.app, name="task")
-app.add_typer(inventory.app, name="inventory")
-app.add_typer(audit.app, name="audit")
-app.add_typer(lab.app, name="lab")
+for _name, _help in _GROUPS.items():
+    app.add_typer(typer.Typer(help=_help), name=_name)
 
 
 def _version(asked: bool) -> None:
