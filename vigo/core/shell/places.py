@@ -49,7 +49,10 @@ AS_FUNCTION = Fault("stands where a function has its name", "write a name")
 HEREDOC_UNSURE = Fault(
     "stands after a here-document whose end shells see in different places", "write <<'EOF', outside $(…)"
 )
-UNENDED = Fault("stands in a command whose quotes, brackets or `case` do not end", "close what was opened")
+UNENDED = Fault(
+    "stands in a command that does not end: quotes, brackets, `case` or a last backslash are open",
+    "close what was opened",
+)
 
 
 class UnsureError(Exception):

@@ -75,7 +75,9 @@ def _in_arithmetic(reading: Reading, quoted: Quoted) -> None:
 
 
 def escape(reading: Reading) -> None:
-    """Take a backslash and the character that it quotes."""
+    """Take a backslash and the character that it quotes. At the end of the text shells keep it or drop it."""
+    if reading.at + 1 == len(reading.text):
+        raise UnsureError(UNENDED)
     hole = reading.starts.get(reading.at + 1)
     if hole is None:
         reading.at += 2
