@@ -80,6 +80,7 @@ class Evaluator:
         """Read a text as code in this shell, or in a shell of its own; what it prints."""
         source = self.session.place(text, span)
         inner = Evaluator(self.session, self.calls, source, own or self.state, self.depth + 1)
+        inner.loops = self.loops
         printed = inner.run(stdin)
         if own is None:
             self.state.become(inner.state)
@@ -374,6 +375,7 @@ class Evaluator:
     def call_function(self, body: Body, args: tuple[str, ...], stdin: Value | None) -> Value:
         """Run a function's body with its own positional parameters."""
         inner = Evaluator(self.session, self.calls, body.source, self.state, self.depth + 1)
+        inner.loops = self.loops
         kept, self.state.args = self.state.args, args
         inner.stdin = stdin
         printed = inner.node(body.node, stdin)

@@ -289,7 +289,7 @@ class _Scanner(Pieces):
                 return self._emit(level, i, match.end(), "x")
         stop = self._word_end(i)
         raw = self._text[i:stop]
-        if level.target or (raw.isdigit() and self._text[stop : stop + 1] in {"<", ">"}):
+        if level.target or (raw.isascii() and raw.isdigit() and self._text[stop : stop + 1] in {"<", ">"}):
             fd = not level.target
             level.target = False
             return self._raw(level, raw, stop) if fd else self._emit(level, i, stop, "x")
@@ -322,6 +322,7 @@ class _Scanner(Pieces):
             level.place = _Place.PATTERN if level.place is _Place.CASE_IN else _Place.ARGUMENT
             return True
         if raw == "do" and level.place is _Place.FOR_IN:
+            self._out[-1:] = [";" + blank[1:] for blank in self._out[-1:] if level.painted]
             level.place = _Place.START
             return True
         if raw == "esac" and level.place is _Place.PATTERN:

@@ -160,6 +160,12 @@ def system_directory(path: str) -> tuple[str, bool] | None:
 
 def system_file(path: str) -> bool:
     """Tell whether a path is a file without which nobody can log in or boot."""
+    if HOLE in path:
+        known = path.lstrip(HOLE)
+        if known != path:
+            return known in SYSTEM_FILES
+        if not path.split(HOLE, maxsplit=1)[0].strip("/"):
+            return False
     return any(matches(path, name) for name in SYSTEM_FILES)
 
 

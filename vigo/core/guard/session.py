@@ -10,7 +10,7 @@ from typing import Protocol
 from vigo.core.guard.finding import Finding, Layer
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.state import Body, Source, State
-from vigo.core.guard.words import Value, Word
+from vigo.core.guard.words import HOLE, Value, Word
 
 STEPS_MAX = 2_048
 DEPTH_MAX = 100
@@ -115,7 +115,9 @@ class Session:
         return Source(text, at if at >= 0 else None, span)
 
     def broken(self, source: Source, offsets: tuple[int, ...]) -> None:
-        """Take note of places where the grammar did not hold."""
+        """Take note of places where the grammar did not hold; code with a hole in it is nobody's to correct."""
+        if HOLE in source.text:
+            return
         self.breaks.extend(source.locate(offset, offset)[0] for offset in offsets)
 
     def note(self, text: str) -> None:

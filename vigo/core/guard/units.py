@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vigo.core.guard.call import Call
 from vigo.core.guard.protected import unit
 from vigo.core.guard.session import Hit
-from vigo.core.guard.words import Word, matches, shown
+from vigo.core.guard.words import HOLE, Word, matches, shown
 
 _STOP = frozenset({"stop", "disable", "mask", "kill", "freeze", "clean", "revert"})
 _INIT_STOP = frozenset(
@@ -120,7 +120,8 @@ def _verb(call: Call, spec: UnitCommand, operands: list[Word]) -> str | None:
         return "-d change" if any(word.text == "-d" for word in call.args) else None
     if len(operands) <= at:
         return None
-    verb = next((known for known in sorted(spec.verbs) if matches(operands[at].text, known)), None)
+    text = operands[at].text
+    verb = None if HOLE in text else next((known for known in sorted(spec.verbs) if matches(text, known)), None)
     if verb is None:
         return None
     if spec.unit_first:
