@@ -14,6 +14,7 @@ from vigo.core.guard.paths import devices, overwrites, removals
 from vigo.core.guard.session import Hit, Shell
 from vigo.core.guard.state import State
 from vigo.core.guard.words import (
+    BRACKET,
     EMPTY,
     GLOBS,
     HOLE,
@@ -71,7 +72,7 @@ class Calls:
 
     def _one(self, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         head = words[0]
-        if GLOBS & set(head.text):
+        if GLOBS & set(head.text) and head.text != BRACKET and not head.text.startswith(2 * BRACKET):
             return join(EMPTY, *(self.call((word, *words[1:]), stdin, shell) for word in _commands_like(head)))
         own = self._own(words, stdin, shell)
         if own is not None:

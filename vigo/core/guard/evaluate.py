@@ -42,6 +42,7 @@ from vigo.core.guard.words import (
 
 DEPTH_MAX = 16
 ITERATIONS_MAX = 8
+COMBINATIONS_MAX = 8
 FUNCTION_MAX = 400
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^]]*)\])?(\+?)=(.*)", re.DOTALL)
@@ -213,7 +214,8 @@ class Evaluator:
     # -- commands ----------------------------------------------------------------------------------------------------
 
     def _command(self, node: Command, stdin: Value | None) -> Value:
-        self.session.step()
+        if not node.words:
+            self.session.step()
         own: dict[str, Value] = {}
         for span in node.assignments:
             self._assign(span, own if node.words else None)
@@ -250,7 +252,8 @@ class Evaluator:
     def assign_text(self, raw: str, at: int, own: dict[str, Value] | None = None) -> None:
         """Carry out `NAME=value`, `NAME+=value`, `NAME[n]=value` or `NAME=(…)`."""
         match = _ASSIGNMENT.fullmatch(raw)
-        assert match is not None  # noqa: S101 - the skeleton draws an assignment for such words alone
+        if match is None:  # the parser, mending broken shell, took in what stands before it
+            return
         name, index, plus, word = match.groups()
         if word.startswith("(") and word.endswith(")"):
             self._assign_array(name, word[1:-1], plus, at)
@@ -389,7 +392,7 @@ def _combinations(choices: list[list[tuple[Word, ...]]]) -> list[tuple[tuple[Wor
     total = 1
     for choice in choices:
         total *= max(1, len(choice))
-    if total <= 2 * ALTERNATIVES_MAX:
+    if total <= COMBINATIONS_MAX:
         return list(product(*choices))
     longest = max(map(len, choices))
     return [tuple(choice[min(at, len(choice) - 1)] for choice in choices) for at in range(longest)]
