@@ -138,3 +138,29 @@ def test_a_closed_pipe_ends_the_output_not_the_run(lab: Vigo) -> None:
 
 def _quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_from_the_beginning_stops_nothing(lab: Vigo, closed: str) -> None:
+    """The run goes to its end, with its exit code, and what is open still gets its part."""
+    words = lab.command("task", "run", "hostname", "--target", "web-01.example.com")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+        env=lab.env, cwd=lab.home, capture_output=True, text=True, timeout=_WAIT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert ("[complete]" in done.stdout) is (">&-" not in closed.replace("2>&-", ""))
+    assert ("next: vigo task status" in done.stderr) is ("2>&-" not in closed)
+    assert "Status:   complete\n" in lab("task", "status").out
+
+
+def test_without_standard_input_nobody_can_say_yes(lab: Vigo) -> None:
+    """A finding needs an answer; where none can come the task is blocked and on record."""
+    words = lab.command("task", "run", "systemctl stop vigo", "--target", "web-01.example.com")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *words],
+        env=lab.env, cwd=lab.home, capture_output=True, text=True, timeout=_WAIT_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "blocked" in done.stderr
+    assert "Status:   blocked\n" in lab("task", "status").out

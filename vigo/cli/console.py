@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from vigo.render.sanitize import clean
@@ -20,7 +22,13 @@ class Console:
 
     @classmethod
     def of_process(cls) -> Console:
-        """Use the process's own streams; what they cannot encode is shown as an escape instead of raising."""
+        """Use the process's own streams; what they cannot encode is shown as an escape instead of raising.
+
+        One that was closed before the program began (`>&-`) swallows what is written to it, or is at its end.
+        """
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:  # the lowest free descriptor is the closed one: no other file can get it
+                setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
