@@ -162,7 +162,6 @@ def test_a_value_arrives_through_the_wrapper(bench: Bench, value: str) -> None:
     arrive_wrapped(bench, value)
 
 
-@pytest.mark.xfail(reason="the wrapper's `read` drops blanks at the beginning of its line", strict=False)
 def test_a_secret_that_begins_with_blanks_arrives(bench: Bench) -> None:
     """A secret loses nothing on its way."""
     wire = wrap('printf %s "$VIGO_PARAM_X"', (("VIGO_PARAM_X", "  a"),), Limits(), "r1")

@@ -99,7 +99,7 @@ now() {
 SECRETS = r"""
 # secret: one line of stdin, %ooo-encoded and ended by a dot, becomes the variable $1. Without it nothing runs.
 secret() {
-  read -r l || exit 255
+  IFS= read -r l || exit 255
   case $l in *.) ;; *) exit 255 ;; esac
   set -f
   IFS=%
