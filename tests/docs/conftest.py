@@ -85,5 +85,6 @@ def reader() -> Iterator[Reader]:
     home.chmod(0o755)
     someone = Reader(home)
     yield someone
-    someone.sh("vigo lab down")
+    down = someone.sh("vigo lab down")
     shutil.rmtree(home)
+    assert down.returncode == 0, down.stdout
