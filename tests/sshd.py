@@ -252,7 +252,7 @@ class Farm:
 
 def order(host: Host, command: str) -> Order:
     """Have the hard guard clear a command that it has no reason to refuse."""
-    cleared = clear(host, Text.plain(command))
+    cleared = clear(host, Text(command))
     assert isinstance(cleared, Order)
     return cleared
 

@@ -92,7 +92,7 @@ def test_the_scan_would_see_each_way_round(source: str) -> None:
 
 def test_an_order_cannot_be_made_without_the_seal() -> None:
     """Also outside this repository: the constructor refuses, and so does a changed copy."""
-    host, text = Host("web-01", "u"), Text.plain("uptime")
+    host, text = Host("web-01", "u"), Text("uptime")
     for seal in (object(), None, "seal", Order):
         with pytest.raises(TypeError, match=r"made by vigo\.core\.guard\.clear"):
             Order(seal, host, text)
@@ -103,7 +103,7 @@ def test_an_order_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vigo.core.guard.order.judge", lambda _: None)
     from vigo.core.guard import clear  # noqa: PLC0415 - the one maker, used once
 
-    order = clear(Host("web-01", "u"), Text.plain("uptime"))
+    order = clear(Host("web-01", "u"), Text("uptime"))
     assert isinstance(order, Order)
     with pytest.raises(dataclasses.FrozenInstanceError):
         order.wire = "reboot"  # type: ignore[misc]

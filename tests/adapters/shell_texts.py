@@ -56,11 +56,11 @@ FILE_NAMES = VALUES.filter(
 )
 """Values that can name a file, for commands that redirect to it."""
 
-# Commands of the grammar. `w` is the command whose words are looked at.
+# Commands of the grammar. `w` is the command whose words are looked at. No `*`: beside a redirection it is a race.
 
 _PIECES = st.sampled_from(
     [HOLE] * 8
-    + """a - = 2 "$y" $y \\' '"' "'" é } # ~ * {a,b} [a] ! % '' ${y:-a} $'a' "`true`" `true` """.split()  # noqa: SIM905 - likewise
+    + """a - = 2 "$y" $y \\' '"' "'" é } # ~ {a,b} [a] ! % '' ${y:-a} $'a' "`true`" `true` """.split()  # noqa: SIM905 - likewise
     + ["'b c'", '"$y d"', "\\ ", "\\\n", "$((1 + 2))", f"$(w {HOLE})", f'"$(w {HOLE} "b")"', "`w c`"]
 )
 _WORD = st.lists(_PIECES, min_size=1, max_size=3).map("".join)
@@ -163,7 +163,6 @@ _SOUP = [
         "a=",
         "[",
         "]",
-        "*",
         "~",
         "$",
         "$y",
@@ -196,4 +195,4 @@ _WORD_SOUP = [
 SOUPS = st.one_of(
     st.lists(st.sampled_from(_SOUP), min_size=2, max_size=12).map("".join),
     st.lists(st.sampled_from(_WORD_SOUP), min_size=1, max_size=5).map(lambda pieces: "w " + "".join(pieces)),
-)
+).filter(lambda text: "$$" not in text)  # a process id is never the same twice

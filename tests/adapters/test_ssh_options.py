@@ -56,6 +56,41 @@ def test_without_ssh_config_there_is_none(tmp_path: Path) -> None:
         )
 
 
+def nobody_knows_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Become a uid without a line in passwd and without a HOME, as in many a container."""
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54_321)
+    monkeypatch.setattr("pwd.getpwuid", _no_such_uid)
+
+
+def _no_such_uid(uid: int) -> object:
+    raise KeyError(uid)
+
+
+def test_a_uid_that_passwd_does_not_know_reaches_hosts_that_name_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of ours is needed but a user for the host; where none is named, that is said."""
+    nobody_knows_us(monkeypatch)
+    preparation = Preparation.make(None, HostKeys(tmp_path / "own", accept_new=False), None)
+    endpoint = preparation.endpoint(host(user="ops"))
+    assert for_connection(endpoint, Known()).username == "ops"
+    assert endpoint.place == "ops@web-01"
+    assert tmp_path / "own" in endpoint.known_hosts
+    with pytest.raises(Unreached, match=r"54321 has no login name.*set `user`"):
+        preparation.endpoint(host())
+
+
+def test_a_path_in_a_home_that_is_not_there_leads_nowhere(tmp_path: Path) -> None:
+    """It is a reason, or a word in the story of the keys, and not a bug of ours that looks like a lost host."""
+    path = "~no-such-user/file"
+    with pytest.raises(Unreached, match=path) as refusal:
+        prepared(tmp_path).endpoint(host(known_hosts=path))
+    assert refusal.value.reason is Reason.LOCAL
+    assert f"{path} (nowhere" in prepared(tmp_path).endpoint(host(identity=path)).identity.story()
+
+
 def test_hosts_of_equal_settings_share_their_options(tmp_path: Path) -> None:
     """Building options costs a millisecond: ten thousand hosts must not."""
     preparation = prepared(tmp_path, "Host slow-*\n ServerAliveInterval 3\n")

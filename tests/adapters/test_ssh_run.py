@@ -109,7 +109,7 @@ def test_secrets_arrive_in_the_environment_and_never_in_arguments(sshd_farm: Far
     word = marker()
     values = (("VIGO_PARAM_A", 'it\'s %0041 \\ "$x"\n!\n'), ("VIGO_PARAM_B", f"{word}-héé"))
     command = 'printf "%s|%s" "$VIGO_PARAM_A" "$VIGO_PARAM_B" | od -An -v -tx1; sleep 30'
-    cleared = clear(sshd_farm.host(server), Text(judged=command, wire=command, secrets=values))
+    cleared = clear(sshd_farm.host(server), Text(command, values))
     assert isinstance(cleared, Order)
     seen: list[int] = []
 

@@ -30,15 +30,15 @@ def test_every_host_gets_the_same_object_when_hosts_do_not_differ() -> None:
     """Ten thousand hosts cost one rendering."""
     one = bound("systemctl restart app-{{ env }}")
     assert render(one, WEB) is render(one, Host("web-02", "v"))
-    assert render(one, WEB) == Text.plain("systemctl restart app-staging")
-    assert render(bound("ls {{ env }}", {"env": "a b"}), WEB) == Text.plain("ls 'a b'")
+    assert render(one, WEB) == Text("systemctl restart app-staging")
+    assert render(bound("ls {{ env }}", {"env": "a b"}), WEB) == Text("ls 'a b'")
 
 
 def test_a_host_fills_in_its_own_placeholders() -> None:
     """Name, address (the name, where none is given) and traits, as text; each is one word."""
     one = bound("ls {{ host }} {{ address }} {{ trait.rack }} {{ trait.slot }} {{ trait.ssd }} {{ env }}")
-    assert render(one, WEB) == Text.plain("ls web-01 192.168.56.11 'r 1' 3 true staging")
-    assert render(adhoc("ls {{ address }}", expand=True), Host("web-02", "v")) == Text.plain("ls web-02")
+    assert render(one, WEB) == Text("ls web-01 192.168.56.11 'r 1' 3 true staging")
+    assert render(adhoc("ls {{ address }}", expand=True), Host("web-02", "v")) == Text("ls web-02")
 
 
 def test_a_secret_is_judged_in_full_and_travels_apart() -> None:
@@ -95,7 +95,7 @@ def test_an_ad_hoc_command_stays_as_it_is_to_the_byte(command: str) -> None:
     one = adhoc(command)
     assert one.shown == command
     assert one.params == ()
-    assert render(one, WEB) == Text.plain(command)
+    assert render(one, WEB) == Text(command)
 
 
 @pytest.mark.parametrize(

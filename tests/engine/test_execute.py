@@ -72,7 +72,7 @@ class Rig:
 
     def clear(self, host: str) -> Order | Refusal:
         """Ask the real guard about this host's text."""
-        return clear(Host(host, f"uuid-of-{host}"), Text.plain("danger" if host in self.refused else "uptime"))
+        return clear(Host(host, f"uuid-of-{host}"), Text("danger" if host in self.refused else "uptime"))
 
     def play(self, script: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Carry the task out while the script plays the world; raises what the execution raises."""

@@ -136,17 +136,17 @@ def _settled(bound: Bound) -> Bound:
 
 
 def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
-    judged = fill_command(bound.command, values)
-    wire = fill_command(bound.command, values, words=bound.words) if bound.secrets else judged
-    size = max(len(judged.encode()), len(wire.encode()))
+    words = bound.words if bound.secrets else None
+    text = Text(fill_command(bound.command, values, words=words), bound.secrets)
+    size = max(len(text.judged.encode()), len(text.wire.encode()))
     if size > TEXT_BYTES_MAX:
         raise UsageError(
             f"{whose}the command has {size:,} bytes with its values, and at most {TEXT_BYTES_MAX:,} are sent;"
             " copy it to the hosts as a script and run that"
         )
-    if len(wire) > _SURELY_FITS:
-        wrap(wire, bound.secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
-    return Text(judged, wire, bound.secrets)
+    if len(text.wire) > _SURELY_FITS:
+        wrap(text.wire, bound.secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
+    return text
 
 
 def _of_host(bound: Bound, slots: Iterable[Slot], host: Host) -> dict[str, str]:

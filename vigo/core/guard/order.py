@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from vigo.core.guard.finding import Finding, Layer
 from vigo.core.guard.judge import judge
 from vigo.core.model import Host
+from vigo.core.placeholders import quote
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     """A command's final text for one host, after params and placeholders."""
 
-    judged: str
-    """What will really be executed, secret values included: what the guards read. Never stored, sent or shown."""
     wire: str
-    """What travels in argv: secret values stand as `"$VIGO_PARAM_NAME"`."""
+    """What travels in argv: a secret stands as `"$VIGO_PARAM_NAME"`."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Environment variable -> value, sent over the wrapper's stdin."""
 
-    @classmethod
-    def plain(cls, command: str) -> Text:
-        """Make the text of a command without secrets."""
-        return cls(judged=command, wire=command)
+    @property
+    def judged(self) -> str:
+        """What will really be executed, secret values included: what the guards read. Never stored, sent or shown.
+
+        It is made of what travels and of nothing else, so no caller can have one text judged and another one sent.
+        """
+        if not self.secrets:
+            return self.wire
+        values = dict(self.secrets)
+        return _SECRET_WORD.sub(lambda found: quote(values[found[1]]) if found[1] in values else found[0], self.wire)
 
 
 _SEAL = object()
+_SECRET_WORD = re.compile(r'"\$([A-Za-z_][A-Za-z0-9_]*)"')
 
 
 @dataclass(frozen=True, slots=True, init=False)
