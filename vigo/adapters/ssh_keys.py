@@ -14,6 +14,14 @@ _DEFAULT_FILES = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_
 _AGENT_PATIENCE_S = 1.5
 
 
+def home_folder() -> Path | None:
+    """Return the user's home, or None: a uid need not have a line in passwd, nor HOME be set."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """One key file."""
@@ -30,7 +38,8 @@ class Keyring:
 
     agent_path: str | None
     """Socket of the agent; None is no agent."""
-    home: Path = field(default_factory=Path.home)
+    home: Path | None = field(default_factory=home_folder)
+    """Where the default files are; None where this user has no home."""
     agent_failure: str = ""
     """Set once the agent did not answer, so that no further host waits for it."""
     _files: dict[str, Loaded] = field(default_factory=dict)
@@ -41,6 +50,8 @@ class Keyring:
 
     def defaults(self) -> tuple[Loaded, ...]:
         """Read the default key files that exist."""
+        if self.home is None:
+            return ()
         files = (self.home / ".ssh" / name for name in _DEFAULT_FILES)
         return self.load(str(file) for file in files if file.exists())
 
@@ -109,11 +120,12 @@ class Identity:
 
 
 def _read(path: str) -> Loaded:
-    file = Path(path).expanduser()
     try:
-        return Loaded(path, tuple(asyncssh.load_keypairs(str(file))))
+        return Loaded(path, tuple(asyncssh.load_keypairs(str(Path(path).expanduser()))))
     except FileNotFoundError:
         return Loaded(path, skipped="missing")
+    except RuntimeError:
+        return Loaded(path, skipped="nowhere: no such home")
     except OSError as error:
         return Loaded(path, skipped=f"unreadable: {error.strerror}")
     except asyncssh.KeyEncryptionError:

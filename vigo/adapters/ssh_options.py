@@ -10,7 +10,8 @@ import copy
 import getpass
 import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys, Known
-from vigo.adapters.ssh_keys import Identity, Keyring
+from vigo.adapters.ssh_keys import Identity, Keyring, home_folder
 from vigo.core.model import Host, Reason, SshSettings
 
 _SSH_PORT = 22
@@ -71,12 +72,13 @@ class Preparation:
     host_keys: HostKeys
     keyring: Keyring
     default_user: str
+    """Empty where the one who asks has no login name."""
     _options: dict[str, asyncssh.SSHClientConnectionOptions]
 
     @classmethod
     def make(cls, ssh_config: Path | None, host_keys: HostKeys, default_user: str | None) -> Preparation:
         """Read the environment once: the agent's socket, the login name."""
-        user = default_user or getpass.getuser()
+        user = default_user or _login_name()
         return cls(ssh_config, host_keys, Keyring(os.environ.get("SSH_AUTH_SOCK") or None), user, {})
 
     def endpoint(self, host: Host) -> Endpoint:
@@ -87,10 +89,15 @@ class Preparation:
         name = host.address or str(config.get("Hostname") or host.name)
         alias = config.get("HostKeyAlias")
         known_hosts, records = self._known_hosts(settings, config)
+        user = settings.user or str(config.get("User") or self.default_user)
+        if not user:
+            raise Unreached(
+                Reason.LOCAL, f"uid {os.getuid()} has no login name here; set `user` in the inventory or in ssh_config"
+            )
         return Endpoint(
             name=name,
             port=settings.port or int(config.get("Port") or _SSH_PORT),
-            user=settings.user or str(config.get("User") or self.default_user),
+            user=user,
             host_key_names=(str(alias),) if alias else tuple(dict.fromkeys((name, host.name))),
             known_hosts=known_hosts,
             records=records,
@@ -116,11 +123,12 @@ class Preparation:
 
     def _known_hosts(self, settings: SshSettings, config: Mapping[str, Any]) -> tuple[tuple[Path, ...], bool]:
         if settings.known_hosts is not None:
-            return (Path(settings.known_hosts).expanduser(),), False
-        home = self.keyring.home / ".ssh"
-        user = config.get("UserKnownHostsFile", [str(home / "known_hosts"), str(home / "known_hosts2")])
+            return (_expanded(settings.known_hosts),), False
+        home = self.keyring.home
+        own = () if home is None else (str(home / ".ssh/known_hosts"), str(home / ".ssh/known_hosts2"))
+        user = config.get("UserKnownHostsFile", own)
         system = config.get("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"])
-        named = (Path(path).expanduser() for path in (*user, *system))
+        named = map(_expanded, (*user, *system))
         return (*named, self.host_keys.own), True
 
     def _identity(self, settings: SshSettings, config: Mapping[str, Any]) -> Identity:
@@ -176,6 +184,36 @@ def host_key_algorithms(known: Known) -> list[str]:
     return certified + plain
 
 
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a line in passwd; OSError from Python 3.13 on
+        return ""
+
+
+@contextmanager
+def _somebody() -> Iterator[None]:
+    """Let asyncssh, which gives up where nobody says who is asking, have a name and a home that lead nowhere."""
+    missing = {"LOGNAME": "nobody"} if not _login_name() else {}
+    if home_folder() is None:
+        missing["HOME"] = os.devnull
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise Unreached(
+            Reason.LOCAL, f"known_hosts {path} is nowhere: it names a home that this user has not; write the whole path"
+        ) from error
+
+
 def _public_keys(entries: tuple[Any, ...]) -> list[asyncssh.SSHKey]:
     keys = []
     for entry in entries:
@@ -206,26 +244,27 @@ def _build(config: Mapping[str, Any], user: str) -> asyncssh.SSHClientConnection
     if not ciphers:
         ciphers = [cipher.decode() for cipher in dict.fromkeys((*_FAST_CIPHERS, *get_default_encryption_algs()))]
     try:
-        return asyncssh.SSHClientConnectionOptions(
-            config=None,
-            username=user,
-            known_hosts=([], [], []),
-            encryption_algs=ciphers,
-            kex_algs=chosen("KexAlgorithms"),
-            mac_algs=chosen("MACs"),
-            client_keys=None,
-            x509_trusted_certs=None,
-            gss_host=None,
-            host_based_auth=False,
-            kbdint_auth=False,
-            password_auth=False,
-            public_key_auth=True,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            login_timeout=0,
-            keepalive_interval=config.get("ServerAliveInterval") or _KEEPALIVE_INTERVAL_S,
-            keepalive_count_max=config.get("ServerAliveCountMax", _KEEPALIVE_COUNT),
-            encoding=None,
-        )
+        with _somebody():
+            return asyncssh.SSHClientConnectionOptions(
+                config=None,
+                username=user,
+                known_hosts=([], [], []),
+                encryption_algs=ciphers,
+                kex_algs=chosen("KexAlgorithms"),
+                mac_algs=chosen("MACs"),
+                client_keys=None,
+                x509_trusted_certs=None,
+                gss_host=None,
+                host_based_auth=False,
+                kbdint_auth=False,
+                password_auth=False,
+                public_key_auth=True,
+                agent_forwarding=False,
+                x11_forwarding=False,
+                login_timeout=0,
+                keepalive_interval=config.get("ServerAliveInterval") or _KEEPALIVE_INTERVAL_S,
+                keepalive_count_max=config.get("ServerAliveCountMax", _KEEPALIVE_COUNT),
+                encoding=None,
+            )
     except ValueError as error:
         raise Unreached(Reason.LOCAL, f"ssh_config cannot be used: {error}; mend it") from error
