@@ -38,6 +38,7 @@ def read_by_name() -> Iterator[str]:
                     | ast.Subscript(
                         value=ast.Attribute(attr="environ") | ast.Name(id="environ"),
                         slice=ast.Constant(value=str(name)),
+                        ctx=ast.Load(),
                     )
                 ):
                     yield name
