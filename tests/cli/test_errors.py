@@ -77,6 +77,13 @@ def test_the_inventory_is_looked_for_where_the_docs_say(vigo: Vigo) -> None:
     assert "VIGO_INVENTORY" in result.err
 
 
+def test_a_config_folder_that_cannot_be_looked_at_is_no_bug(vigo: Vigo) -> None:
+    """A HOME that is somebody else's, or no path at all, is a matter of configuration: exit 5 and one line."""
+    result = vigo(*_RUN, *_ALL, VIGO_CONFIG_DIR="/" + 300 * "x")
+    assert result.code == 5, result.err
+    assert "internal" not in result.err
+
+
 def test_a_broken_file_is_named_with_its_place(fleet: Vigo) -> None:
     """The message has file, line and column; exit 5."""
     (fleet.home / "inventory" / "hosts.yaml").write_text(_HOSTS + "tasks:\n  restart: {command: \"echo '{{ x }}'\"}\n")

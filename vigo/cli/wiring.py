@@ -49,7 +49,7 @@ def find_inventory(option: str | None) -> tuple[Path, str]:
         return _lab_or_path(asked), "--inventory" if option else "VIGO_INVENTORY"
     for folder, why in ((Path(), "./inventory"), (_config_folder(), "your config folder")):
         for name in _INVENTORY_NAMES:
-            if folder is not None and (folder / name).exists():
+            if folder is not None and _is_there(folder / name):
                 return folder / name, why
     lab = _running_lab()
     if lab is not None:
@@ -58,6 +58,13 @@ def find_inventory(option: str | None) -> tuple[Path, str]:
         "no inventory: there is no ./inventory, none in your config folder, and no lab runs; "
         "name one with --inventory PATH or VIGO_INVENTORY, or start a lab with `vigo lab up`"
     )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a HOME that is somebody else's, as sudo may leave it
+        raise ConfigError(f"{path}: cannot be looked at: {error.strerror}; set HOME to a home of your own") from error
 
 
 def _lab_or_path(asked: str) -> Path:
@@ -96,12 +103,14 @@ def login_name() -> str:
 def transport_for(policy: Policy, *, accept_new_host_keys: bool) -> Transport:
     """Return the SSH transport of one run, with the user's own ssh_config and vigo's own known_hosts."""
     from vigo.adapters.ssh import SshTransport
+    from vigo.adapters.ssh_keys import home_folder
 
-    config = Path("~/.ssh/config").expanduser()
+    home = home_folder()
+    config = None if home is None else home / ".ssh/config"
     return SshTransport(
         policy=policy,
         known_hosts=data_folder() / "known_hosts",
         accept_new=accept_new_host_keys,
-        ssh_config=config if config.exists() else None,
+        ssh_config=config if config is not None and _is_there(config) else None,
         run_id=secrets.token_hex(4),
     )
