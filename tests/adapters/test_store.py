@@ -477,7 +477,7 @@ def test_a_head_is_only_replaced_by_a_later_one(folder: Path) -> None:
     """Two processes may write their heads in the other order than their events."""
     prepare_folder(folder)
     for seq in (5, 3):
-        write_head(folder, Point(seq, f"{seq}" * 64), 1_000)
+        write_head(folder, Point(seq, f"{seq}" * 64), 1_000, folder / "no log")
         assert read_head(folder) == Point(5, "5" * 64)
 
 

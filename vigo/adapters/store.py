@@ -20,6 +20,7 @@ from vigo.adapters.locks import RunLock
 from vigo.adapters.store_head import read_head, refuse_lost_tail, write_head
 from vigo.adapters.store_open import LOCKS, in_words, open_to_write, prepare_folder
 from vigo.adapters.store_read import BUSY_TIMEOUT_MS, Reading
+from vigo.adapters.syslog import DEV_LOG
 from vigo.core.audit import kept_digests
 from vigo.core.chain import GENESIS, Point, canonical, link
 from vigo.core.errors import JournalError
@@ -47,8 +48,9 @@ def _utc_now() -> datetime:
 class Store(Reading):
     """The journal of one data folder, for writing and reading. It opens at the first write or question.
 
-    `clock` gives the time that is stamped on events; a lock that others hold is waited for `busy_timeout_ms`.
-    One object belongs to one thread; any number of processes may write at once.
+    `clock` gives the time that is stamped on events; a lock that others hold is waited for `busy_timeout_ms`;
+    each new head is also told to the socket `log`. One object belongs to one thread; any number of processes may write
+    at once.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Store(Reading):
         clock: Callable[[], datetime] = _utc_now,
         new_id: Callable[[], str] = new_task_id,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+        log: Path = DEV_LOG,
     ) -> None:
         super().__init__(folder, busy_timeout_ms=busy_timeout_ms)
         self._clock = clock
         self._new_id = new_id
+        self._log = log
         self._writer: sqlite3.Connection | None = None
         self._is_synced = False
 
@@ -146,7 +150,7 @@ class Store(Reading):
 
     def _after_commit(self, records: Sequence[Record]) -> None:
         if any(isinstance(record.event, _HEAD_KINDS) for record in records):
-            write_head(self.folder, Point(records[-1].seq, records[-1].digest), self._busy_timeout_ms)
+            write_head(self.folder, Point(records[-1].seq, records[-1].digest), self._busy_timeout_ms, self._log)
 
     @staticmethod
     def _first_since(connection: sqlite3.Connection, at: str) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vigo.adapters.locks import held
 from vigo.adapters.store_open import HEAD, LOCKS, create_private, in_words, refuse_planted, sync_folder
+from vigo.adapters.syslog import tell_head
 from vigo.core.chain import Point, canonical, parse_point
 from vigo.core.errors import JournalError, UsageError
 
@@ -41,14 +42,18 @@ def read_head(folder: Path) -> Point | None:
         raise ValueError(f"{path}: holds no head: {error}") from error
 
 
-def write_head(folder: Path, point: Point, wait_ms: int) -> None:
-    """Replace the head, synced to disk, unless another process has written a later one. Raises JournalError."""
+def write_head(folder: Path, point: Point, wait_ms: int, log: Path) -> None:
+    """Replace the head, synced to disk, unless another process has written a later one; then tell the system's log.
+
+    Raises JournalError.
+    """
     with held(folder / LOCKS / "head.lock", wait_ms), in_words(folder / HEAD):
         with suppress(ValueError):
             now = read_head(folder)
             if now is not None and now.seq >= point.seq:
                 return
         _replace(folder, canonical({"schema": 1, "seq": point.seq, "digest": point.digest}) + b"\n")
+    tell_head(point, log)
 
 
 def _replace(folder: Path, data: bytes) -> None:
