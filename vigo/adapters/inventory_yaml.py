@@ -55,17 +55,20 @@ def load(path: Path) -> Inventory:
     return build([parse(_read(file), str(file)) for file in _files(path)], str(path))
 
 
-def parse(content: bytes, file: str) -> MapNode:
-    """Return the one document in `content`, a map; `file` names it in errors. Raises ConfigError."""
+def parse(content: bytes, file: str, *, begin: str = "hosts:") -> MapNode:
+    """Return the one document in `content`, a map; `file` names it in errors. Raises ConfigError.
+
+    `begin` is what an operator could begin an empty file with.
+    """
     reader = _Reader(_decode(content, file), file)
     try:
         node = reader.document()
     except yaml.YAMLError as error:
         raise _malformed(error, file) from error
     if node is None:
-        raise wrong(Mark(file, 1, 1), Path(file).name, "is empty", "write `hosts:` with a host in it")
+        raise wrong(Mark(file, 1, 1), Path(file).name, "is empty", f"write `{begin}` and what belongs there")
     if not isinstance(node, MapNode):
-        raise wrong(node.mark, Path(file).name, f"is {node.kind}, must be a map", "begin with `hosts:`")
+        raise wrong(node.mark, Path(file).name, f"is {node.kind}, must be a map", f"begin with `{begin}`")
     return node
 
 

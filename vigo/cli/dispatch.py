@@ -14,13 +14,14 @@ from vigo.cli.reading import TEXT
 from vigo.cli.request import Request, policy_of
 from vigo.cli.selection import select
 from vigo.cli.subject import subject_of
-from vigo.cli.wiring import journal_folder, load_inventory, login_name
+from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy
 from vigo.core import command, plan
 from vigo.core.errors import Exit
 from vigo.core.events import TaskBlocked, TaskDispatched
-from vigo.core.guard import Finding, Text, review
+from vigo.core.guard import Finding, Layer, Text, review
 from vigo.core.model import Host
 from vigo.core.plan import Plan
+from vigo.core.policy import SitePolicy
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, warning_text
 from vigo.render.reports import dump
 
@@ -40,6 +41,15 @@ class Job:
     opening: TaskDispatched
     """What is on record once it is dispatched; `forced` and `pattern` are the guard's to say."""
     finding: Finding | None
+    site: SitePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a task is not dispatched, and what the operator is told last."""
+
+    finding: Finding
+    word: str
 
 
 def run_task(request: Request, console: Console) -> Exit:
@@ -58,10 +68,11 @@ def run_task(request: Request, console: Console) -> Exit:
 
 def prepare(request: Request, console: Console) -> Job:
     """Read the flags, select the hosts, make the texts, ask the dispatch guard and cut the batches."""
+    site = site_policy()
     inventory = load_inventory(request.inventory, console)
     subject = subject_of(request, inventory, console)
     policy = policy_of(request, subject.policy)
-    target, hosts = select(request, subject.target, inventory, console)
+    target, hosts = select(request, subject.target, inventory, site, console)
     texts = {host.name: subject.text(host) for host in hosts}
     for wire in {text.wire for text in texts.values()}:
         command.check(wire)
@@ -82,25 +93,39 @@ def prepare(request: Request, console: Console) -> Job:
         {host.name: host for host in made.hosts},
         texts,
         opening,
-        review(text.judged for text in texts.values()),
+        _finding([text.judged for text in texts.values()], site),
+        site,
     )
 
 
+def _finding(texts: list[str], site: SitePolicy) -> Finding | None:
+    """Ask the guard, then the site: what nothing can pass is told before what the site has a reason for."""
+    found = review(texts)
+    return found if found is not None and found.layer is Layer.HARD else site.review(texts) or found
+
+
 def _dry_run(job: Job, console: Console) -> Exit:
-    """Show the plan that would run, and the guard's verdict on it; ask nothing, record nothing."""
+    """Show the plan that would run, and the verdicts on it; ask nothing, record nothing."""
     for line in plan_lines(job.plan, job.texts, job.opening.task_name):
         console.say(line)
     offline = () if job.request.no_probe else _offline(job, console)
+    too_many = job.site.refuse(job.plan)
+    unconfirmed = job.site.unconfirmed(job.plan, job.request.confirm)
     if job.request.output == TEXT:
         console.show(dry_run_text(job.plan, offline))
     else:
-        console.show(dump(plan_json(job.plan, job.texts, offline, job.finding)))
+        console.show(dump(plan_json(job.plan, job.texts, offline, job.finding or too_many)))
     console.out.flush()
     if job.finding is None:
         console.say("guard: nothing found")
-        return Exit.OK
-    console.err.write(warning_text(job.finding))
-    return Exit.OK if job.request.force else Exit.REFUSED
+    else:
+        console.err.write(warning_text(job.finding))
+    for finding in (too_many, unconfirmed):
+        if finding is not None:
+            console.say(f"{finding.pattern}: {finding.reason}")
+    guarded = job.finding is not None and not job.request.force
+    miscounted = unconfirmed is not None and job.request.confirm is not None
+    return Exit.REFUSED if guarded or too_many is not None or miscounted else Exit.OK
 
 
 def _offline(job: Job, console: Console) -> tuple[str, ...]:
@@ -116,29 +141,58 @@ def _offline(job: Job, console: Console) -> tuple[str, ...]:
 
 def _decide(job: Job, store: Store, console: Console) -> bool | None:
     """Return whether a finding is forced; None when the task is blocked, which is then on record."""
-    if job.finding is None:
-        return False
-    if job.request.force:
-        console.say(f"--force: passing over the dispatch guard's finding: {job.finding.pattern}")
-        return True
-    console.err.write(warning_text(job.finding))
-    if not console.can_ask:
-        _block(job, job.finding, store)
-        console.say("blocked: there is no terminal to ask on; --force runs it without asking")
-        return None
-    if _says_yes(console):
-        return True
-    _block(job, job.finding, store)
-    console.say("blocked: not confirmed")
+    blocked = _too_many(job) or _guarded(job, console) or _unconfirmed(job, console)
+    if blocked is None:
+        return job.finding is not None
+    _block(job, blocked.finding, store)
+    console.say(f"blocked: {blocked.word}")
     return None
 
 
-def _says_yes(console: Console) -> bool:
+def _too_many(job: Job) -> Blocked | None:
+    finding = job.site.refuse(job.plan)
+    if finding is None:
+        return None
+    return Blocked(finding, f"{finding.reason}; cut it into batches with --batch-size")
+
+
+def _guarded(job: Job, console: Console) -> Blocked | None:
+    """Ask about a finding, unless `--force` says that there is nothing to ask."""
+    if job.finding is None:
+        return None
+    if job.request.force:
+        console.say(f"--force: passing over the dispatch guard's finding: {job.finding.pattern}")
+        return None
+    console.err.write(warning_text(job.finding))
+    if not console.can_ask:
+        return Blocked(job.finding, "there is no terminal to ask on; --force runs it without asking")
+    if _answer("Proceed anyway? [y/N] ", console).lower() in _YES:
+        return None
+    return Blocked(job.finding, "not confirmed")
+
+
+def _unconfirmed(job: Job, console: Console) -> Blocked | None:
+    """Have the number of hosts typed where the site wants it; `--force` is no number."""
+    finding = job.site.unconfirmed(job.plan, job.request.confirm)
+    if finding is None:
+        return None
+    if job.request.confirm is not None:
+        return Blocked(finding, f"{finding.reason}; look at the plan with --dry-run")
+    if not console.can_ask:
+        return Blocked(finding, f"{finding.reason}, and there is no terminal to ask on; add --confirm {job.plan.total}")
+    console.say(finding.reason)
+    if _answer("Type the number of hosts to run it: ", console) == str(job.plan.total):
+        return None
+    return Blocked(finding, "that is not the number of hosts")
+
+
+def _answer(question: str, console: Console) -> str:
+    """Ask on the terminal; Ctrl-C is an empty answer."""
     try:
-        return console.ask("Proceed anyway? [y/N] ").lower() in _YES
+        return console.ask(question)
     except KeyboardInterrupt:
         console.say("")
-        return False
+        return ""
 
 
 def _block(job: Job, finding: Finding, store: Store) -> None:

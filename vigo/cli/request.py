@@ -41,6 +41,7 @@ class Request:
     dry_run: bool = False
     no_probe: bool = False
     force: bool = False
+    confirm: int | None = None
     params: tuple[str, ...] = ()
     as_kind: str | None = None
     expand: bool = False

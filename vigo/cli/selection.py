@@ -14,15 +14,16 @@ from vigo.core.errors import UsageError
 from vigo.core.events import TaskStatus
 from vigo.core.inventory import Inventory
 from vigo.core.model import Host, Outcome
+from vigo.core.policy import SitePolicy
 from vigo.core.quantity import parse_quantity
 
 _FILE_BYTES_MAX = 16 * 1024 * 1024
 
 
 def select(
-    request: Request, own_target: str | None, inventory: Inventory, console: Console
+    request: Request, own_target: str | None, inventory: Inventory, site: SitePolicy, console: Console
 ) -> tuple[str, tuple[Host, ...]]:
-    """Return the target as one expression and the hosts that it means, in plan order.
+    """Return the target as one expression and the hosts that it means, in plan order, less those that `site` protects.
 
     `own_target` is the named task's; any `--target` or `--target-file` takes its place. Raises UsageError, NoMatchError.
     """
@@ -32,13 +33,26 @@ def select(
     if not given and own_target is not None:
         given = [own_target]
     expression = target.combine(given, request.excludes)
-    hosts = target.parse(expression).select(inventory, runs=hosts_of_run)
+    wanted = target.parse(expression)
+    hosts = _unprotected(wanted, wanted.select(inventory, runs=hosts_of_run), inventory, site, console)
     if request.limit is None:
         if request.seed is not None:
             raise UsageError("--seed: draws a sample only together with --limit; add --limit N")
         return expression, hosts
     quantity = parse_quantity(request.limit, flag="--limit", least=1)
     return expression, target.limit(hosts, quantity, request.seed)
+
+
+def _unprotected(
+    wanted: target.Target, hosts: tuple[Host, ...], inventory: Inventory, site: SitePolicy, console: Console
+) -> tuple[Host, ...]:
+    """Leave the protected hosts out, and say which and why."""
+    for line in site.unknown(inventory):
+        console.say(line)
+    kept, left_out = site.spare(wanted, hosts, inventory)
+    for some in left_out:
+        console.say(f"left out by {site.source}: {some}; write a host's own name to reach it")
+    return kept
 
 
 def hosts_of_run(task: str, outcomes: Collection[Outcome]) -> Collection[str]:

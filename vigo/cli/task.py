@@ -81,6 +81,10 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Bypass the dispatch guard (the hard guard still applies on each host).")
     ] = False,
+    confirm: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Confirm that the task has N hosts, where policy.yaml wants to know."),
+    ] = None,
     param: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Task parameter, repeatable.")] = None,
     as_: Annotated[Kind | None, typer.Option("--as", help="Take the word for a command or for a task's name.")] = None,
     expand: Annotated[
@@ -116,6 +120,7 @@ def run(
         dry_run=dry_run,
         no_probe=no_probe,
         force=force,
+        confirm=confirm,
         params=tuple(param or ()),
         as_kind=as_,
         expand=expand,

@@ -15,6 +15,7 @@ from vigo.core.errors import ConfigError
 if TYPE_CHECKING:  # what `--version` need not load
     from vigo.core.inventory import Inventory
     from vigo.core.plan import Policy
+    from vigo.core.policy import SitePolicy
     from vigo.engine.ports import Transport
 
 LAB = "lab"
@@ -37,6 +38,15 @@ def load_inventory(option: str | None, console: Console | None = None) -> Invent
     inventory = load(path)
     (console or Console.of_process()).say(f"inventory: {path} ({why}; {len(inventory.hosts)} hosts)")
     return inventory
+
+
+def site_policy() -> SitePolicy:
+    """Return what `policy.yaml` in the user's config folder says. Raises ConfigError when it cannot be used."""
+    from vigo.adapters.policy_yaml import load_policy
+    from vigo.core.policy import SitePolicy
+
+    folder = _config_folder()
+    return SitePolicy() if folder is None else load_policy(folder)
 
 
 def find_inventory(option: str | None) -> tuple[Path, str]:
