@@ -22,6 +22,10 @@ check: $(VENV)/.dev  ## lint, types, layers, documentation
 faults: $(VENV)/.dev system  ## the fault catalogue with its full counts
 	$(BIN)/pytest -m faults -rA
 
+bench: $(VENV)/.dev system  ## vigo beside a bare asyncssh loop, and the guard's time per command
+	$(BIN)/python -m bench.fanout
+	$(BIN)/python -m bench.guard
+
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
