@@ -99,6 +99,19 @@ def test_the_second_interrupt_kills_on_the_hosts(lab: Vigo) -> None:
     _until(lambda: not _running(mark), "the end of the command on the hosts")
 
 
+def test_a_run_under_nohup_outlives_its_terminal(lab: Vigo) -> None:
+    """Who started it had it ignore SIGHUP: all hosts run, where without `nohup` none would start any more."""
+    words = lab.command("task", "run", "sleep 1", "--target", "*.web.*", "--batch-size", "2")
+    with subprocess.Popen(
+        ["nohup", *words], env=lab.env, cwd=lab.home, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as run:  # fmt: skip
+        _until(_in_flight(lab, 2), "two running hosts")
+        run.send_signal(signal.SIGHUP)
+        out, err = run.communicate(timeout=_WAIT_S)
+    assert (run.returncode, out.count("[complete]")) == (0, 4), err
+
+
 def test_a_killed_control_process_is_interrupted_not_running(lab: Vigo) -> None:
     """After `kill -9`: status says interrupted, verify names the task and exits 0, and the deadline holds on the hosts."""
     mark = f"VIGO_T={os.getpid()}.{time.monotonic_ns()}"

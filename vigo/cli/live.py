@@ -67,7 +67,8 @@ def _clear(job: Job, host: str) -> Order | Refusal:
 def _listen(execution: Execution) -> list[str]:
     """Turn signals into requests; the returned list grows with the names of those that came.
 
-    The first SIGINT or SIGHUP lets running hosts finish; the next one, and SIGTERM at once, kills on the hosts.
+    The first SIGINT or SIGHUP lets running hosts finish; the next one, and SIGTERM at once, kills on the hosts. What
+    whoever started vigo had it ignore (`nohup`, a script's background job) stays ignored.
     """
     causes: list[str] = []
 
@@ -78,7 +79,8 @@ def _listen(execution: Execution) -> list[str]:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, on_signal, number)
     return causes
 
 
