@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pexpect
 import pytest
 
 from tests.cli.conftest import Vigo
@@ -129,6 +130,37 @@ def test_a_secret_is_refused_on_the_command_line(fleet: Vigo) -> None:
     assert (literal.code, unasked.code) == (2, 2)
     assert "S3cr3t-word" not in literal.err
     assert "VIGO_PARAM_TOKEN" in unasked.err
+
+
+def test_a_dry_run_asks_for_no_secret(fleet: Vigo) -> None:
+    """It shows the plan and says what stands in the secret's place; a secret that is there is not replaced."""
+    (fleet.home / "inventory" / "tasks.yaml").write_text(
+        "tasks:\n  login: {command: 'echo {{ token }}', params: {token: {secret: true}}}\n"
+    )
+    asked = fleet("task", "run", "login", *_ALL, "--dry-run", "--no-probe")
+    given = fleet("task", "run", "login", *_ALL, "--dry-run", "--no-probe", VIGO_PARAM_TOKEN="S3cr3t-word")
+    assert (asked.code, given.code) == (0, 0), asked.err
+    assert "token" in asked.err
+    assert "asks for nothing" in asked.err
+    assert "asks for nothing" not in given.err
+    assert "S3cr3t-word" not in given.out + given.err
+
+
+def test_a_secret_is_asked_for_by_name_and_not_echoed(fleet: Vigo) -> None:
+    """On a terminal the question says which param it is about; what is typed appears nowhere."""
+    (fleet.home / "inventory" / "tasks.yaml").write_text(
+        "tasks:\n  login: {command: 'echo {{ token }}', params: {token: {secret: true}}}\n"
+    )
+    words = fleet.command("task", "run", "login", *_ALL)
+    terminal = pexpect.spawn(words[0], words[1:], env=fleet.env, cwd=str(fleet.home), encoding="utf-8", timeout=60)
+    terminal.expect_exact("param token (not shown): ")
+    terminal.waitnoecho()
+    terminal.sendline("S3cr3t-word")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 1
+    assert "S3cr3t-word" not in str(terminal.before)
+    assert "S3cr3t-word" not in (fleet.home / "data" / "journal.db").read_bytes().decode("latin-1")
 
 
 def test_help_and_version_need_nothing(vigo: Vigo) -> None:

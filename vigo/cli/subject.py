@@ -58,18 +58,26 @@ def subject_of(request: Request, inventory: Inventory, console: Console) -> Subj
 
 def _named(task: NamedTask, request: Request, console: Console) -> Subject:
     given = params.parse_params(request.params)
-    secrets = {needed.name: _fetch(needed, console) for needed in params.needed_secrets(task.params, given, os.environ)}
+    secrets = {
+        needed.name: _fetch(needed, request, console)
+        for needed in params.needed_secrets(task.params, given, os.environ)
+    }
     bound = binding.bind(task, given, secrets)
     policy = replace(task.over(Policy()), health_check_url=binding.render_url(bound))
     return Subject(bound, policy)
 
 
-def _fetch(needed: NeededSecret, console: Console) -> str:
+def _fetch(needed: NeededSecret, request: Request, console: Console) -> str:
     match needed.source:
         case SecretSource.ENVIRONMENT:
             return os.environ[needed.where]
         case SecretSource.FILE:
             return params.secret_from(_read(needed), needed)
+        case SecretSource.PROMPT if request.dry_run:
+            console.say(
+                f"param {needed.name}: secret, and a dry run asks for nothing; {binding.SECRET_SHOWN} stands for it"
+            )
+            return binding.SECRET_SHOWN
         case SecretSource.PROMPT:
             if not console.can_ask:
                 variable = params.variable_of(needed.name)
@@ -77,7 +85,7 @@ def _fetch(needed: NeededSecret, console: Console) -> str:
                     f"--param {needed.name}: is secret and there is no terminal to ask on; "
                     f"set {variable} or give --param {needed.name}=@FILE"
                 )
-            return console.ask_secret(needed.where)
+            return console.ask_secret(f"param {needed.name} (not shown): ")
 
 
 def _read(needed: NeededSecret) -> bytes:
