@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Block, markdown, read
-from vigo.adapters.inventory_yaml import load
+from vigo.adapters.inventory_yaml import load, parse
 from vigo.core.inventory_check import check
+from vigo.core.policy import read_policy
 
 INVENTORY_KEYS = {"defaults", "groups", "hosts", "tasks"}
+POLICY_KEYS = {"patterns", "confirm_above", "refuse_above", "protected"}
 EXAMPLES = [block for path in markdown() for block in read(path).blocks if block.language == "yaml"]
 
 
@@ -23,6 +25,9 @@ def test_an_example_file_is_one_that_vigo_reads(block: Block, tmp_path: Path) ->
     text = "\n".join(block.lines)
     if "params" in keys(block):
         text = "tasks:\n  example:\n" + "".join(f"    {line}\n" for line in block.lines)
+    elif keys(block) <= POLICY_KEYS:
+        assert read_policy(parse(text.encode(), block.place), block.place).patterns
+        return
     elif not keys(block) <= INVENTORY_KEYS:
         pytest.fail(f"{block.place}: neither an inventory nor a task; say here how to check it")
     path = tmp_path / "example.yaml"

@@ -36,7 +36,7 @@ def load_policy(folder: Path) -> SitePolicy:
         return SitePolicy()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; make it readable, or remove it") from error
-    return read_policy(parse(content, str(path), begin="patterns:"), str(path))
+    return read_policy(parse(content, str(path), begin="patterns:"), NAME)
 
 
 def _read(path: Path) -> bytes:

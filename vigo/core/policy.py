@@ -79,7 +79,7 @@ class SitePolicy:
     """Tasks on more hosts than this need more than one batch."""
     protected: tuple[Protection, ...] = ()
     source: str = ""
-    """The file."""
+    """What operators call it: the file's name."""
 
     def review(self, texts: Iterable[str]) -> Finding | None:
         """Ask the site's patterns about a task's distinct final texts; the first finding."""
@@ -161,7 +161,7 @@ class SitePolicy:
 
 
 def read_policy(node: MapNode, source: str) -> SitePolicy:
-    """Read the policy file's one map; `source` names the file. Raises ConfigError with the place of what is wrong."""
+    """Read the policy file's one map; `source` is what to call it. Raises ConfigError with the place of what is wrong."""
     refuse_unknown(node, _KEYS)
     return SitePolicy(
         patterns=_patterns(node.get("patterns")),
