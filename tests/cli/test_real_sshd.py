@@ -141,3 +141,17 @@ def test_a_secret_is_used_on_the_host_and_seen_nowhere_else(vigo: Vigo, sshd_far
     stored = b"".join(path.read_bytes() for path in (vigo.home / "data").rglob("*") if path.is_file())
     assert "canary" not in seen
     assert b"canary" not in stored
+
+
+def test_a_dry_run_probes_where_ssh_config_says_the_host_is(vigo: Vigo, sshd_farm: Farm) -> None:
+    """HostName and Port of the user's own file count, and no SSH connection is made."""
+    server = sshd_farm.serve(("127.0.3.7",))
+    (vigo.home / ".ssh").mkdir()
+    (vigo.home / ".ssh" / "config").write_text(f"Host there\n  HostName 127.0.3.7\n  Port {server.port}\n")
+    (vigo.home / "inventory.yaml").write_text(
+        f"hosts: {{there: {{}}, gone: {{address: 127.0.3.7, ssh: {{port: {free_port()}}}}}}}\n"
+    )
+    result = vigo("task", "run", "true", "--target", "all", "-i", "inventory.yaml", "--dry-run")
+    assert result.out.endswith("1 batch(es), 2 target(s), 1 offline\n")
+    assert "offline: gone\n" in result.err
+    assert "Accepted" not in server.log

@@ -16,7 +16,7 @@ from vigo.adapters.ssh_session import Recording
 from vigo.core.command import wrap
 from vigo.core.errors import VigoError
 from vigo.core.guard import Order
-from vigo.core.model import Ended, HostResult, Limits, Outcome, Reason, Stream
+from vigo.core.model import Ended, Host, HostResult, Limits, Outcome, Reason, Stream
 from vigo.core.plan import Policy
 from vigo.engine.ports import Sink
 
@@ -71,6 +71,14 @@ class SshTransport:
         self._killed = True
         for run in self._running:
             run.cancel()
+
+    def destination(self, host: Host) -> tuple[str, int] | None:
+        """Return the address and port that a connection to the host would go to; None where ssh_config forbids it."""
+        try:
+            endpoint = self._preparation.endpoint(host)
+        except Unreached:
+            return None
+        return endpoint.name, endpoint.port
 
     async def _run(self, order: Order, limits: Limits, sink: Sink) -> Ended:
         host = order.host

@@ -14,7 +14,7 @@ from vigo.cli.reading import TEXT
 from vigo.cli.request import Request, policy_of
 from vigo.cli.selection import select
 from vigo.cli.subject import subject_of
-from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy
+from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy, transport_for
 from vigo.core import command, plan
 from vigo.core.errors import Exit
 from vigo.core.events import TaskBlocked, TaskDispatched
@@ -133,7 +133,10 @@ def _offline(job: Job, console: Console) -> tuple[str, ...]:
 
     from vigo.adapters.probe import closed_ports
 
-    offline = asyncio.run(closed_ports({host.name: (host.endpoint, host.ssh.port or 22) for host in job.plan.hosts}))
+    transport = transport_for(job.plan.policy, accept_new_host_keys=False)
+    places = {host.name: transport.destination(host) for host in job.plan.hosts}
+    closed = asyncio.run(closed_ports({name: place for name, place in places.items() if place is not None}))
+    offline = tuple(name for name, place in places.items() if place is None or name in closed)
     if offline:
         console.say(f"offline: {', '.join(offline)}")
     return offline

@@ -13,10 +13,10 @@ from vigo.cli.console import Console
 from vigo.core.errors import ConfigError
 
 if TYPE_CHECKING:  # what `--version` need not load
+    from vigo.adapters.ssh import SshTransport
     from vigo.core.inventory import Inventory
     from vigo.core.plan import Policy
     from vigo.core.policy import SitePolicy
-    from vigo.engine.ports import Transport
 
 LAB = "lab"
 _INVENTORY_NAMES = ("inventory", "inventory.yaml", "inventory.yml")
@@ -110,7 +110,7 @@ def login_name() -> str:
         return str(os.getuid())
 
 
-def transport_for(policy: Policy, *, accept_new_host_keys: bool) -> Transport:
+def transport_for(policy: Policy, *, accept_new_host_keys: bool) -> SshTransport:
     """Return the SSH transport of one run, with the user's own ssh_config and vigo's own known_hosts."""
     from vigo.adapters.ssh import SshTransport
     from vigo.adapters.ssh_keys import home_folder
