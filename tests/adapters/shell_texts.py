@@ -56,7 +56,8 @@ FILE_NAMES = VALUES.filter(
 )
 """Values that can name a file, for commands that redirect to it."""
 
-# Commands of the grammar. `w` is the command whose words are looked at. No `*`: beside a redirection it is a race.
+# Commands of the grammar. `w` is the command whose words are looked at. No `*`, which beside a
+# redirection is a race, and no pattern that a value could match.
 
 _PIECES = st.sampled_from(
     [HOLE] * 8
@@ -85,8 +86,8 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("f() {{ {}\n}}; f".format, body),
         st.builds("if true; then {}\nelse w b\nfi".format, body),
         st.builds('for i in {}; do w "$i"; {}\ndone'.format, _WORD, body),
-        st.builds("case {} in ({}|q) {}\n;; *) w c;; esac".format, _WORD, _WORD, body),
-        st.builds("case {} in a) w b;; *) {}\nesac".format, _WORD, body),
+        st.builds("case {} in (zz{}|zz) {}\n;; *) w c;; esac".format, _WORD, _WORD, body),
+        st.builds("case {} in zz) w b;; *) {}\nesac".format, _WORD, body),
         body.map(lambda text: f'w "$( {text}\n)" {HOLE}'),
     )
 
@@ -143,8 +144,8 @@ _SOUP = [
         "case a in ",
         " in ",
         "esac",
-        "a)",
-        "(a) ",
+        "zz)",
+        "(zz) ",
         "*)",
         ";;",
         "if true; then ",
