@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -113,16 +114,43 @@ def test_a_dry_run_shows_the_same_verdict_and_records_nothing(lab: Vigo) -> None
     assert _events(lab) == []
 
 
-def test_what_is_judged_is_the_text_after_the_params(vigo: Vigo) -> None:
-    """A param that completes a dangerous command is caught; quoted as data it is harmless."""
+_HARMLESS = "; rm -rf /srv/vigo"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["act", "--param", "verb=stop", "--param", "unit=vigo"], 6),
+        (["act", "--param", "verb=stop", "--param", "unit=vigo.service"], 6),
+        (["act", "--param", "verb=status", "--param", "unit=vigo"], 0),
+        (["act", "--param", "verb=stop", "--param", "unit=nginx"], 0),
+        (["act", "--param", "verb=status", "--param", f"unit={_HARMLESS}"], 0),
+        (["act", "--param", f"verb={_HARMLESS}", "--param", "unit=nginx"], 0),
+        (["say", "--param", f"text={_HARMLESS}"], 0),
+        (["code", "--param", f"text=true{_HARMLESS}"], 6),
+    ],
+)
+def test_what_is_judged_is_the_text_after_the_params(vigo: Vigo, words: list[str], code: int) -> None:
+    """A param that completes a dangerous command is caught; quoted as one word it is harmless, unless a shell reads it."""
     (vigo.home / "inventory").mkdir()
     (vigo.home / "inventory" / "tasks.yaml").write_text(
         "hosts: {h1: {address: 127.0.0.1}}\n"
         "tasks:\n"
         "  act: {command: 'systemctl {{ verb }} {{ unit }}', params: {verb: {}, unit: {}}}\n"
         "  say: {command: 'echo {{ text }}', params: {text: {}}}\n"
+        "  code: {command: 'sh -c {{ text }}', params: {text: {}}}\n"
     )
-    dry = ["--target", "h1", "--dry-run", "--no-probe"]
-    act = vigo("task", "run", "act", "--param", "verb=stop", "--param", "unit=vigo", *dry)
-    say = vigo("task", "run", "say", "--param", "text=; rm -rf /srv/vigo", *dry)
-    assert (act.code, say.code) == (6, 0), (act.err, say.err)
+    result = vigo("task", "run", *words, "--target", "h1", "--dry-run", "--no-probe")
+    assert result.code == code, result.err
+    assert ("guardrail blocked" in result.err) is (code == 6)
+
+
+@pytest.mark.parametrize("redirection", ["</dev/null", "2>said"])
+def test_half_a_terminal_is_none(lab: Vigo, redirection: str) -> None:
+    """Where the question could not be seen or the answer not typed, nothing is asked."""
+    command = f"exec {shlex.join(lab.command(*_STOP))} {redirection}"
+    child = pexpect.spawn("/bin/sh", ["-c", command], env=lab.env, cwd=str(lab.home), encoding="utf-8", timeout=60)
+    child.expect(pexpect.EOF)
+    assert "Proceed anyway?" not in (child.before or "")
+    assert child.wait() == 6
+    assert [event["kind"] for event in _events(lab)] == ["task.blocked"]
