@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,15 @@ def test_without_standard_input_nobody_can_say_yes(lab: Vigo) -> None:
     assert (done.returncode, done.stdout) == (6, "")
     assert "blocked" in done.stderr
     assert "Status:   blocked\n" in lab("task", "status").out
+
+
+def test_what_a_failing_journal_cannot_hold_is_told(lab: Vigo) -> None:
+    """A journal that others keep locked stops the run, exit 7; how the running hosts ended stands on the terminal."""
+    with _started(lab, "sleep 1; exit 3", "--target", "*.web.*", "--batch-size", "2") as run:
+        _until(_in_flight(lab, 2), "two running hosts")
+        with closing(sqlite3.connect(lab.home / "data" / "journal.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            out, err = run.communicate(timeout=_WAIT_S)
+    assert (run.returncode, out.count("---")) == (7, 0), err
+    assert all(f"web-0{number}.example.com: [failed] exit=3" in err for number in (1, 2)), err
+    assert "2 hosts never started" in err

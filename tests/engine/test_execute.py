@@ -440,6 +440,8 @@ def test_when_the_journal_fails_nothing_new_starts_and_running_hosts_are_awaited
     assert set(rig.transport.seen) == started, "no order without its start on disk"
     again = fold(iter([rig.dispatched, *rig.journal.events]))
     assert (again.results, again.in_flight, again.finished) == (rig.run.results, rig.run.in_flight, rig.run.finished)
+    told = {event.host for event in rig.execution.unrecorded}
+    assert told == set(rig.run.in_flight), "each ending is either on record or told"
 
 
 def test_after_the_journal_failed_running_hosts_can_still_be_killed() -> None:

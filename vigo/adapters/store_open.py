@@ -31,8 +31,8 @@ SCHEMA = (
     "CREATE INDEX task_ends ON events (task) WHERE kind = 'task.finished'",
 )
 _WAYS_OUT = {
-    "SQLITE_BUSY": "is locked by another process; see `fuser {path}`, wait for it, and try again",
-    "SQLITE_FULL": "cannot be written: the disk is full; free space and try again",
+    "SQLITE_BUSY": "is locked by another process; see `fuser {path}`",
+    "SQLITE_FULL": "cannot be written: the disk is full; free space",
     "SQLITE_READONLY": "cannot be written: it is read-only for this user",
     "SQLITE_CANTOPEN": "cannot be opened: {error}; check the permissions of its folder",
     "SQLITE_PERM": "cannot be opened: no permission",

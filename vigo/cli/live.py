@@ -14,14 +14,14 @@ from vigo.cli.console import Console
 from vigo.cli.dispatch import Job
 from vigo.cli.reading import TEXT, show_task
 from vigo.cli.wiring import transport_for
-from vigo.core.errors import Exit
+from vigo.core.errors import Exit, JournalError
 from vigo.core.events import TaskStatus
 from vigo.core.guard import Order, Refusal, clear
 from vigo.core.model import Outcome, Stream
 from vigo.core.rollout import Run
 from vigo.engine.execute import Execution, Ports
 from vigo.engine.ports import Observer
-from vigo.render.live import BlockPrinter, ProgressLines, summary
+from vigo.render.live import BlockPrinter, ProgressLines, off_the_record, summary
 
 
 class NoSink:
@@ -47,7 +47,11 @@ async def _carry_out(job: Job, forced: bool, store: Store, console: Console) -> 
         ports = Ports(transport, HttpProbe(policy.health_timeout_ms), store, NoSink(), observers, console.say)
         execution = Execution(record.task, Run(opening), partial(_clear, job), policy.limits, ports)
         causes = _listen(execution)
-        await execution.carry_out()
+        try:
+            await execution.carry_out()
+        except JournalError:
+            console.say_lines(off_the_record(record.task, execution.run, execution.unrecorded))
+            raise
     if job.request.output != TEXT:
         task, status = store.observe(record.task)
         show_task(task, status, job.request.output, store, console)

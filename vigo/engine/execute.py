@@ -3,7 +3,8 @@
 Rule 1: the loop, and only the loop, records an event, applies it to the run and then tells the observers, in this order.
 Rule 2: intent before act: the start of a host is on disk before its order goes to the transport.
 Rule 3: an order exists only if the hard guard cleared the host's exact text; a refusal never reaches the transport.
-Rule 4: when the journal cannot record, nothing new starts; running hosts are awaited and the error goes up.
+Rule 4: when the journal cannot record, nothing new starts; running hosts are awaited, what they ended with is held for
+        the operator, and the error goes up.
 Nothing is decided here: when a host may be touched stands in `core/rollout.py`.
 """
 
@@ -36,7 +37,7 @@ class Ports:
     sink: Sink
     observers: Sequence[Observer]
     complain: Callable[[str], None]
-    """Takes one line about an observer that was dropped."""
+    """Takes one line about an observer that was dropped, or a journal that gave way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Execution:
 
     def __init__(self, task: str, run: Run, clear: Clear, limits: Limits, ports: Ports) -> None:
         self.run = run
+        self.unrecorded: list[HostFinished] = []
+        """What hosts ended with after the journal gave way, in the order of its coming."""
         self._task = task
         self._clear = clear
         self._limits = limits
@@ -70,7 +73,9 @@ class Execution:
                     await self._do_next_step(hosts)
             except JournalError as error:
                 self._journal_error = error  # leaving the group awaits the running hosts
+                self._complain(f"{error}; nothing more starts, what runs is awaited")
         if self._journal_error is not None:
+            self.unrecorded += _endings(self._arrived())
             raise self._journal_error
 
     def cancel(self, cause: str, *, now: bool) -> None:
@@ -118,10 +123,13 @@ class Execution:
         """Record what arrived, all of it in one transaction; a kill is carried out even if it cannot be recorded."""
         if not messages:
             return
-        events = [HostFinished(m.host, m.ended.result) if isinstance(m, _HostEnded) else m for m in messages]
+        events = [_ending(m) if isinstance(m, _HostEnded) else m for m in messages]
         kept = [data for m in messages if isinstance(m, _HostEnded) for data in m.ended.kept]
         try:
             self._record(events, kept)
+        except JournalError:
+            self.unrecorded += _endings(messages)
+            raise
         finally:
             if any(isinstance(event, CancelRequested) and event.now for event in events):
                 self._ports.transport.kill()
@@ -137,10 +145,19 @@ class Execution:
             observer.on_record(record, self.run)
         except Exception as error:  # noqa: BLE001 - whatever an observer does, the run goes on without it
             self._observers.remove(observer)
-            with suppress(OSError, ValueError):  # standard error may be closed too, and the run goes on all the same
-                self._ports.complain(
-                    f"{type(observer).__name__} stopped: {error!r}; the run goes on, see `task status`"
-                )
+            self._complain(f"{type(observer).__name__} stopped: {error!r}; the run goes on, see `task status`")
+
+    def _complain(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # standard error may be closed too, and the run goes on all the same
+            self._ports.complain(line)
+
+
+def _ending(message: _HostEnded) -> HostFinished:
+    return HostFinished(message.host, message.ended.result)
+
+
+def _endings(messages: Sequence[_Message]) -> list[HostFinished]:
+    return [_ending(message) for message in messages if isinstance(message, _HostEnded)]
 
 
 def _opening(host: str, answer: Order | Refusal, batch: int) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TextIO
 
 from vigo.core.events import CancelRequested, GateChecked, HostFinished, HostStarted, Record, TaskFinished, TaskStatus
@@ -108,6 +109,19 @@ def summary(task: str, run: Run, *, interrupted: bool = False) -> str:
         if (names := hosts.get(outcome))
     ]
     return "\n".join([verdict, *lines, *_next(task, hosts)]) + "\n"
+
+
+def off_the_record(task: str, run: Run, unrecorded: Sequence[HostFinished]) -> str:
+    """Return what the operator has to know of a run whose journal gave way: each ending that is written nowhere else."""
+    lines = [f"  {clean(event.host)}: {header(event.result)}" for event in unrecorded]
+    started = len(run.results) + len(run.in_flight)
+    verdict = (
+        f"task {task}: the journal gave way; it holds {_hosts(len(run.results))} that ended, {len(lines)} ended after that"
+        f"{':' if lines else ''}"
+    )
+    return "\n".join(
+        [verdict, *lines, f"  {_hosts(len(run.hosts) - started)} never started; do not repeat what has run"]
+    )
 
 
 def _next(task: str, hosts: dict[Outcome, list[str]]) -> list[str]:
