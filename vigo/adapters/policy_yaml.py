@@ -26,9 +26,9 @@ def load_policy(folder: Path) -> SitePolicy:
     """
     path = folder / NAME
     other = path.with_suffix(".yml")
-    if other.exists():
-        raise ConfigError(f"{other}: is not read under this name; call it {NAME}")
     try:
+        if other.exists():
+            raise ConfigError(f"{other}: is not read under this name; call it {NAME}")
         content = _read(path)
     except FileNotFoundError:
         if path.is_symlink():
