@@ -166,7 +166,9 @@ class Calls:
         options = call.options("tS")
         if options.has("s", "symbolic") and len(options.operands) == len(("target", "name")):
             target, name = options.operands
-            shell.session.links[call.paths(name)[0]] = call.paths(target)[0]
+            path, meant = call.paths(name)[0], call.paths(target)[0]
+            link = f"{path}/{meant.rsplit('/', 1)[-1]}" if name.text.endswith("/") else path
+            shell.session.links[link] = meant
 
     def _known_file(self, word: Word, shell: Shell) -> Value | None:
         owner = processes.pid_file(word.text)

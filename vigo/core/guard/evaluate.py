@@ -15,6 +15,7 @@ from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.prescan import HereDoc, scan
 from vigo.core.guard.session import CallPort, Session
 from vigo.core.guard.state import Body, Source, State, meet
+from vigo.core.guard.suppose import suppose
 from vigo.core.guard.syntax import (
     Branches,
     Command,
@@ -165,6 +166,7 @@ class Evaluator:
             if at < len(node.conditions):
                 self.node(node.conditions[at], stdin)
             start = self.state.copy()
+            suppose(self.state, self.source.text, node.conditions[at : at + 1])
             printed.append(self.node(body, stdin))
             ends.append(self.state)
             self.state = start

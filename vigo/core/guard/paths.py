@@ -305,6 +305,8 @@ def git(call: Call) -> Iterator[Hit]:
 def rename(call: Call) -> Iterator[Hit]:
     """Judge `rename EXPRESSION FILES`, `dpkg-divert --rename`, `btrfs subvolume delete`, `rclone purge`."""
     operands = call.options().operands
+    if call.name == "dpkg-divert" and any(word.text == "--remove" for word in call.args):
+        return  # it puts back what was diverted
     deleting = call.name in {"rename", "prename", "mmv"} or any(
         word.text in {"delete", "purge", "deletefile", "--rename"} for word in call.args
     )

@@ -58,7 +58,7 @@ SYSTEM_DIRECTORIES = (
 SYSTEM_FILES = (
     *("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers", "/etc/fstab", "/etc/nsswitch.conf"),
     *("/bin/sh", "/bin/bash", "/usr/bin/bash", "/usr/bin/sh", "/sbin/init", "/usr/sbin/init", "/etc/ld.so.conf"),
-    *("/etc/ld.so.cache", "/lib64/ld-linux-x86-64.so.2", "/etc/inittab", "/etc/crypttab"),
+    *("/lib64/ld-linux-x86-64.so.2", "/etc/inittab", "/etc/crypttab"),
 )
 
 WORD = re.compile(r"(?<![A-Za-z0-9])(?:vigo(?:srv|cli|-envoy|-license-manager)?)(?![A-Za-z0-9])", re.IGNORECASE)
