@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 
@@ -59,6 +61,22 @@ class Vigo:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def on_a_terminal(self, *args: str) -> Iterator[pexpect.spawn[str]]:
+        """Run the program on a terminal of its own; it is ended with the `with` block at the latest."""
+        command, *rest = self.command(*args)
+        child = pexpect.spawn(command, rest, env=self.env, cwd=str(self.home), encoding="utf-8", timeout=60, echo=False)
+        try:
+            yield child
+        finally:
+            child.close(force=True)
+
+    def events(self) -> list[dict[str, object]]:
+        """Return the journal's events as `audit export` tells them."""
+        exported = self("audit", "export", "-o", "jsonl")
+        assert exported.code == 0, exported.err
+        return [json.loads(line) for line in exported.out.splitlines()]
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pexpect
 import pytest
@@ -23,29 +21,12 @@ _WARNING = (
 )
 
 
-@contextmanager
-def _on_a_terminal(vigo: Vigo, *args: str) -> Iterator[pexpect.spawn[str]]:
-    command, *rest = vigo.command(*args)
-    child = pexpect.spawn(command, rest, env=vigo.env, cwd=str(vigo.home), encoding="utf-8", timeout=60, echo=False)
-    try:
-        yield child
-    finally:
-        child.close(force=True)
-
-
-def _events(vigo: Vigo) -> list[dict[str, object]]:
-    """Return the journal's events as `audit export` tells them."""
-    exported = vigo("audit", "export", "-o", "jsonl")
-    assert exported.code == 0, exported.err
-    return [json.loads(line) for line in exported.out.splitlines()]
-
-
 def test_without_a_terminal_it_is_blocked_and_on_record(lab: Vigo) -> None:
     """The page's warning on stderr, exit 6, and `task.blocked` with the matched pattern; no task was dispatched."""
     result = lab(*_STOP)
     assert (result.code, result.out) == (6, "")
     assert _WARNING in result.err
-    [event] = _events(lab)
+    [event] = lab.events()
     assert event["kind"] == "task.blocked"
     assert "systemctl stop vigo" in json.dumps(event)
     assert "blocked" in lab("task", "list").out
@@ -54,38 +35,38 @@ def test_without_a_terminal_it_is_blocked_and_on_record(lab: Vigo) -> None:
 @pytest.mark.parametrize("answer", ["y", "yes", "Y", "YES"])
 def test_a_yes_at_the_prompt_is_recorded_as_forced(lab: Vigo, answer: str) -> None:
     """The documented words run it; the hard guard then refuses on each target, and nothing reached a server."""
-    with _on_a_terminal(lab, *_STOP) as child:
+    with lab.on_a_terminal(*_STOP) as child:
         child.expect_exact("Proceed anyway? [y/N] ")
         child.sendline(answer)
         child.expect(pexpect.EOF)
         assert child.before is not None
         assert child.before.count("[rejected] systemctl stop vigo") >= 4
     assert child.wait() == 1
-    dispatch = next(event for event in _events(lab) if event["kind"] == "task.dispatch")
+    dispatch = next(event for event in lab.events() if event["kind"] == "task.dispatch")
     assert '"forced": true' in json.dumps(dispatch)
-    assert not [event for event in _events(lab) if event["kind"] == "host.started"]
+    assert not [event for event in lab.events() if event["kind"] == "host.started"]
 
 
 @pytest.mark.parametrize("answer", ["", "n", "no", "yep", "j"])
 def test_any_other_answer_blocks(lab: Vigo, answer: str) -> None:
     """Only the documented words run it."""
-    with _on_a_terminal(lab, *_STOP) as child:
+    with lab.on_a_terminal(*_STOP) as child:
         child.expect_exact("Proceed anyway? [y/N] ")
         child.sendline(answer)
         child.expect(pexpect.EOF)
     assert child.wait() == 6
-    assert [event["kind"] for event in _events(lab)] == ["task.blocked"]
+    assert [event["kind"] for event in lab.events()] == ["task.blocked"]
 
 
 @pytest.mark.parametrize("key", ["d", "c"])
 def test_leaving_the_prompt_blocks(lab: Vigo, key: str) -> None:
     """The end of input and Ctrl-C are no yes, and they are on record as well."""
-    with _on_a_terminal(lab, *_STOP) as child:
+    with lab.on_a_terminal(*_STOP) as child:
         child.expect_exact("Proceed anyway? [y/N] ")
         child.sendcontrol(key)
         child.expect(pexpect.EOF)
     assert child.wait() == 6
-    assert [event["kind"] for event in _events(lab)] == ["task.blocked"]
+    assert [event["kind"] for event in lab.events()] == ["task.blocked"]
 
 
 def test_force_skips_prompt_and_guard_but_not_the_hard_guard(lab: Vigo) -> None:
@@ -93,14 +74,14 @@ def test_force_skips_prompt_and_guard_but_not_the_hard_guard(lab: Vigo) -> None:
     result = lab(*_STOP, "--force")
     assert result.code == 1
     assert result.out.count("[rejected] systemctl stop vigo\n") == 4
-    dispatch = _events(lab)[0]
+    dispatch = lab.events()[0]
     assert (dispatch["kind"], '"forced": true' in json.dumps(dispatch)) == ("task.dispatch", True)
 
 
 def test_force_with_nothing_to_force_is_recorded_as_false(lab: Vigo) -> None:
     """`forced` says that a finding was passed over, not that a flag was typed."""
     assert lab("task", "run", "true", "--target", "web-01.example.com", "--force").code == 0
-    assert '"forced": false' in json.dumps(_events(lab)[0])
+    assert '"forced": false' in json.dumps(lab.events()[0])
 
 
 def test_a_dry_run_shows_the_same_verdict_and_records_nothing(lab: Vigo) -> None:
@@ -111,7 +92,7 @@ def test_a_dry_run_shows_the_same_verdict_and_records_nothing(lab: Vigo) -> None
     assert _WARNING in refused.err
     assert _WARNING in forced.err
     assert refused.out == forced.out != ""
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 _HARMLESS = "; rm -rf /srv/vigo"
@@ -153,4 +134,4 @@ def test_half_a_terminal_is_none(lab: Vigo, redirection: str) -> None:
     child.expect(pexpect.EOF)
     assert "Proceed anyway?" not in (child.before or "")
     assert child.wait() == 6
-    assert [event["kind"] for event in _events(lab)] == ["task.blocked"]
+    assert [event["kind"] for event in lab.events()] == ["task.blocked"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pexpect
@@ -39,25 +37,9 @@ def _run(vigo: Vigo, *flags: str, command: str = "true") -> Result:
     return vigo("task", "run", command, *flags)
 
 
-@contextmanager
-def _on_a_terminal(vigo: Vigo, *args: str) -> Iterator[pexpect.spawn[str]]:
-    command, *rest = vigo.command("task", "run", *args)
-    child = pexpect.spawn(command, rest, env=vigo.env, cwd=str(vigo.home), encoding="utf-8", timeout=60, echo=False)
-    try:
-        yield child
-    finally:
-        child.close(force=True)
-
-
-def _events(vigo: Vigo) -> list[dict[str, object]]:
-    exported = vigo("audit", "export", "-o", "jsonl")
-    assert exported.code == 0, exported.err
-    return [json.loads(line) for line in exported.out.splitlines()]
-
-
 def _only_block(vigo: Vigo) -> str:
     """Return the one event on record, a block, as text."""
-    [event] = _events(vigo)
+    [event] = vigo.events()
     assert event["kind"] == "task.blocked"
     return json.dumps(event)
 
@@ -81,7 +63,7 @@ def test_force_passes_a_pattern_of_the_site(lab: Vigo) -> None:
     _write(lab, "patterns: [{pattern: echo prod, reason: frozen, name: freeze}]\n")
     result = _run(lab, "--target", "web-01.example.com", "--force", command="echo prod")
     assert (result.code, "prod" in result.out) == (0, True)
-    dispatch = json.dumps(_events(lab)[0])
+    dispatch = json.dumps(lab.events()[0])
     assert '"forced": true' in dispatch
     assert '"pattern": "echo prod"' in dispatch
 
@@ -108,7 +90,7 @@ def test_a_dry_run_shows_the_sites_verdicts_and_records_nothing(lab: Vigo) -> No
     _write(lab, "confirm_above: 3\n")
     assert [_run(lab, *dry, *flags).code for flags in ([], ["--confirm", "4"], ["--confirm", "5"])] == [0, 0, 6]
     assert "confirm_above: 3: 4 hosts are more than the 3 that" in _run(lab, *dry).err
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 # --- the number of hosts
@@ -117,7 +99,7 @@ def test_a_dry_run_shows_the_sites_verdicts_and_records_nothing(lab: Vigo) -> No
 def test_on_a_terminal_the_number_of_hosts_is_typed(lab: Vigo) -> None:
     """The right number runs it; nothing was forced by that."""
     _write(lab, "confirm_above: 3\n")
-    with _on_a_terminal(lab, "true", *_WEB) as child:
+    with lab.on_a_terminal("task", "run", "true", *_WEB) as child:
         child.expect_exact("4 hosts are more than the 3 that")
         child.expect_exact(_QUESTION)
         child.sendline("4")
@@ -125,14 +107,14 @@ def test_on_a_terminal_the_number_of_hosts_is_typed(lab: Vigo) -> None:
         assert child.before is not None
         assert child.before.count("[complete]") == 4
     assert child.wait() == 0
-    assert '"forced": false' in json.dumps(_events(lab)[0])
+    assert '"forced": false' in json.dumps(lab.events()[0])
 
 
 @pytest.mark.parametrize("answer", ["y", "", "5", "^C"])
 def test_any_other_answer_is_a_block(lab: Vigo, answer: str) -> None:
     """A yes is no number, and leaving the prompt is none either."""
     _write(lab, "confirm_above: 3\n")
-    with _on_a_terminal(lab, "true", *_WEB) as child:
+    with lab.on_a_terminal("task", "run", "true", *_WEB) as child:
         child.expect_exact(_QUESTION)
         child.sendcontrol("c") if answer == "^C" else child.sendline(answer)
         child.expect_exact("blocked: that is not the number of hosts")
@@ -144,14 +126,14 @@ def test_any_other_answer_is_a_block(lab: Vigo, answer: str) -> None:
 def test_a_finding_and_a_number_are_two_questions(lab: Vigo) -> None:
     """A yes answers the guard, the number answers the bound; `--confirm` answers the second one alone."""
     _write(lab, "patterns: [{pattern: echo prod, reason: frozen}]\nconfirm_above: 3\n")
-    with _on_a_terminal(lab, "echo prod", *_WEB) as child:
+    with lab.on_a_terminal("task", "run", "echo prod", *_WEB) as child:
         child.expect_exact("Proceed anyway? [y/N] ")
         child.sendline("y")
         child.expect_exact(_QUESTION)
         child.sendline("4")
         child.expect(pexpect.EOF)
     assert child.wait() == 0
-    with _on_a_terminal(lab, "echo prod", *_WEB, "--confirm", "4") as child:
+    with lab.on_a_terminal("task", "run", "echo prod", *_WEB, "--confirm", "4") as child:
         child.expect_exact("Proceed anyway? [y/N] ")
         child.sendline("y")
         child.expect(pexpect.EOF)
@@ -165,7 +147,7 @@ def test_without_a_terminal_the_number_is_a_flag(lab: Vigo) -> None:
     _write(lab, "confirm_above: 3\n")
     codes = [_run(lab, *_WEB, *flags).code for flags in ([], ["--force"], ["--confirm", "3"], ["--confirm", "4"])]
     assert codes == [6, 6, 6, 0]
-    assert [event["kind"] for event in _events(lab)[:4]] == ["task.blocked"] * 3 + ["task.dispatch"]
+    assert [event["kind"] for event in lab.events()[:4]] == ["task.blocked"] * 3 + ["task.dispatch"]
     assert _run(lab, "--target", "web-01.example.com").code == 0
     assert "there is no terminal to ask on; add --confirm 4" in _run(lab, *_WEB).err
 
@@ -226,7 +208,7 @@ def test_a_typo_stops_everything(lab: Vigo, text: str, complaint: str) -> None:
         result = _run(lab, *_WEB, *flags)
         assert (result.code, result.out) == (5, "")
         assert complaint in result.err
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -260,7 +242,7 @@ def test_what_is_not_a_plain_file_of_this_name_is_refused(lab: Vigo) -> None:
         complaints, [*expected, "is not read under this name; call it policy.yaml"], strict=True
     ):
         assert part in complaint
-    assert _events(lab) == []
+    assert lab.events() == []
 
 
 def test_history_is_readable_whatever_the_policy_says(lab: Vigo) -> None:
