@@ -169,3 +169,11 @@ def test_help_and_version_need_nothing(vigo: Vigo) -> None:
         result = vigo(*args, LANG="C", HOME="")
         assert result.code == 0, (args, result.err)
         assert result.out.isascii()
+
+
+def test_a_mistyped_task_name_is_noticed(fleet: Vigo) -> None:
+    """It is a command, as the rule says, and the operator is told which task it looks like; `--as` settles it."""
+    (fleet.home / "inventory" / "tasks.yaml").write_text("tasks:\n  restart-app: {command: systemctl restart app}\n")
+    dry = ["task", "run", "restart-ap", *_ALL, "--dry-run", "--no-probe"]
+    assert "did you mean the task 'restart-app'?" in fleet(*dry).err
+    assert "did you mean" not in fleet(*dry, "--as", "command").err

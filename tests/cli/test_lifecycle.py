@@ -190,3 +190,22 @@ def test_what_a_failing_journal_cannot_hold_is_told(lab: Vigo) -> None:
     assert (run.returncode, out.count("---")) == (7, 0), err
     assert all(f"web-0{number}.example.com: [failed] exit=3" in err for number in (1, 2)), err
     assert "2 hosts never started" in err
+
+
+def test_a_full_standard_output_is_said_and_the_run_goes_on(lab: Vigo) -> None:
+    """Exit 74 and one line on stderr; every host has its outcome in the journal."""
+    for args in (["task", "run", "true", "--target", "*.web.*"], ["task", "status"], ["task", "list", "-o", "json"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                lab.command(*args),
+                env=lab.env,
+                cwd=lab.home,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 74, (args, done.stderr)
+        assert "standard output cannot be written: No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert lab("task", "status").out.count("[complete] exit=0") == 4

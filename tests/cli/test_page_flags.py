@@ -126,5 +126,4 @@ def test_list_shows_as_many_as_its_limit_says(lab: Vigo) -> None:
 def test_the_operator_is_the_login_name_by_default(lab: Vigo) -> None:
     """Nobody named: the journal holds who is logged in, and under sudo who called it."""
     assert lab("task", "run", "true", *_ONE, "-o", "json").json()["operator"] == getpass.getuser()
-    called = lab("task", "run", "true", *_ONE, "-o", "json", SUDO_USER="alice").json()["operator"]
-    assert called == ("alice" if getpass.getuser() == "root" else getpass.getuser())
+    assert lab("task", "run", "true", *_ONE, "-o", "json", SUDO_USER="alice").json()["operator"] == "alice"

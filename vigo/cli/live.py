@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -41,12 +41,13 @@ async def _carry_out(job: Job, forced: bool, store: Store, console: Console) -> 
     opening = replace(job.opening, forced=forced, pattern=pattern)
     policy = job.plan.policy
     transport = transport_for(policy, accept_new_host_keys=job.request.accept_new_host_keys)
+    # Heard from before the dispatch on, but answered only when the loop turns: by then there is an execution to ask.
+    causes = _listen(lambda cause, now: execution.cancel(cause, now=now))
     record, lock = store.dispatch(opening)
     with lock:
         observers = _observers(job, store, console)
         ports = Ports(transport, HttpProbe(policy.health_timeout_ms), store, NoSink(), observers, console.say)
         execution = Execution(record.task, Run(opening), partial(_clear, job), policy.limits, ports)
-        causes = _listen(execution)
         try:
             await execution.carry_out()
         except JournalError:
@@ -68,7 +69,7 @@ def _clear(job: Job, host: str) -> Order | Refusal:
     return clear(job.hosts[host], job.texts[host])
 
 
-def _listen(execution: Execution) -> list[str]:
+def _listen(cancel: Callable[[str, bool], None]) -> list[str]:
     """Turn signals into requests; the returned list grows with the names of those that came.
 
     The first SIGINT or SIGHUP lets running hosts finish; the next one, and SIGTERM at once, kills on the hosts. What
@@ -79,7 +80,7 @@ def _listen(execution: Execution) -> list[str]:
     def on_signal(number: signal.Signals) -> None:
         now = bool(causes) or number is signal.SIGTERM
         causes.append(number.name)
-        execution.cancel(number.name, now=now)
+        cancel(number.name, now)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

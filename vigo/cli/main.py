@@ -5,6 +5,7 @@ Even the imports happen inside `main`, so that a Ctrl-C during the first tenth o
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from vigo.cli.console import Console
 
 _EX_SOFTWARE = 70
+_EX_IOERR = 74
 _INTERRUPTED = 130
+_UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
 
 
 def main() -> None:
@@ -23,17 +26,27 @@ def main() -> None:
 
         console = Console.of_process()
         code = _run(console)
-        _flush(console)
+        code = _flush(console) or code
     except KeyboardInterrupt:
         code = _INTERRUPTED
     sys.exit(code)
 
 
-def _flush(console: Console) -> None:
+def _flush(console: Console) -> int:
+    """Write out what is still held back, and return the exit code for what could not be."""
     try:
         console.out.flush()
-    except BrokenPipeError:  # the reader has gone; Python would complain about it once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at exit
+        return _unwritten(error, console)
+    return 0
+
+
+def _unwritten(error: OSError, console: Console) -> int:
+    if isinstance(error, BrokenPipeError):
+        return 0  # who reads no further has what they wanted
+    console.say(f"error: standard output cannot be written: {error.strerror}; what was done is in the journal")
+    return _EX_IOERR
 
 
 def _run(console: Console) -> int:
@@ -54,9 +67,9 @@ def _run(console: Console) -> int:
     except (KeyboardInterrupt, typer.Abort):
         console.say("interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
-        return 0  # who reads no further has what they wanted
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+            return _unwritten(error, console)
         if os.environ.get("VIGO_DEBUG"):
             raise
         console.say(f"error: internal: {error!r}; run again with VIGO_DEBUG=1 and report what it prints")

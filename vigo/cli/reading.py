@@ -62,6 +62,9 @@ def _explain(task: Task, status: TaskStatus, console: Console) -> None:
     if task.blocked is not None:
         console.say(f"blocked: {task.blocked.reason}: {task.blocked.pattern}")
     elif status is TaskStatus.INTERRUPTED:
-        console.say("interrupted: the control process died; what was in flight then is lost: its outcome is unknown")
+        console.say(
+            "interrupted: the control process ended without a verdict (it died, or its journal failed); "
+            "what was in flight then is lost: its outcome is unknown"
+        )
     elif task.run is not None and task.run.finished is not None and task.run.finished.reason:
         console.say(f"{status}: {task.run.finished.reason}")

@@ -17,13 +17,15 @@ from vigo.core.model import Host, Outcome
 from vigo.core.policy import SitePolicy
 from vigo.core.quantity import parse_quantity
 
-_FILE_BYTES_MAX = 16 * 1024 * 1024
+_FILE_CHARACTERS_MAX = 4 * 1024 * 1024
 
 
 def select(
     request: Request, own_target: str | None, inventory: Inventory, site: SitePolicy, console: Console
 ) -> tuple[str, tuple[Host, ...]]:
-    """Return the target as one expression and the hosts that it means, in plan order, less those that `site` protects.
+    """Return the target for the record and the hosts that it means, in plan order, less those that `site` protects.
+
+    The record holds all that was asked for: the one expression, and behind it `--limit` and `--seed`.
 
     `own_target` is the named task's; any `--target` or `--target-file` takes its place. Raises UsageError, NoMatchError.
     """
@@ -40,7 +42,8 @@ def select(
             raise UsageError("--seed: draws a sample only together with --limit; add --limit N")
         return expression, hosts
     quantity = parse_quantity(request.limit, flag="--limit", least=1)
-    return expression, target.limit(hosts, quantity, request.seed)
+    seed = "" if request.seed is None else f" --seed {request.seed}"
+    return f"{expression} --limit {quantity}{seed}", target.limit(hosts, quantity, request.seed)
 
 
 def _unprotected(
@@ -68,13 +71,17 @@ def hosts_of_run(task: str, outcomes: Collection[Outcome]) -> Collection[str]:
 
 def _lines(path: str, console: Console) -> tuple[str, ...]:
     try:
-        text = console.answers.read(_FILE_BYTES_MAX) if path == "-" else _read(Path(path))
+        text = console.answers.read(_FILE_CHARACTERS_MAX + 1) if path == "-" else _read(Path(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"--target-file {path}: cannot be read: {reason}") from error
+    if len(text) > _FILE_CHARACTERS_MAX:
+        raise UsageError(
+            f"--target-file {path}: is longer than {_FILE_CHARACTERS_MAX:,} characters; name groups instead"
+        )
     return target.read_target_file(text)
 
 
 def _read(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
-        return file.read(_FILE_BYTES_MAX)
+        return file.read(_FILE_CHARACTERS_MAX + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from vigo.cli.console import Console
@@ -19,6 +20,8 @@ from vigo.core.plan import Policy
 from vigo.core.tasks import Meaning, NamedTask
 
 _SECRET_BYTES_MAX = 128 * 1024
+_ALIKE = 0.8
+"""How alike a command and a task's name must be for a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,9 @@ def subject_of(request: Request, inventory: Inventory, console: Console) -> Subj
         return _named(named[word], request, console)
     if request.params:
         raise UsageError(f"--param: {word!r} is a command, not a named task; only tasks take params")
+    near = get_close_matches(word, named, 1, _ALIKE)
+    if near and request.as_kind is None:
+        console.say(f"note: {word!r} is no task and is taken as a command; did you mean the task {near[0]!r}?")
     return Subject(binding.adhoc(word, expand=request.expand), Policy())
 
 

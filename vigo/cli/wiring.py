@@ -36,7 +36,8 @@ def load_inventory(option: str | None, console: Console | None = None) -> Invent
 
     path, why = find_inventory(option)
     inventory = load(path)
-    (console or Console.of_process()).say(f"inventory: {path} ({why}; {len(inventory.hosts)} hosts)")
+    count = len(inventory.hosts)
+    (console or Console.of_process()).say(f"inventory: {path} ({why}; {count} host{'' if count == 1 else 's'})")
     return inventory
 
 
@@ -102,7 +103,7 @@ def _config_folder() -> Path | None:
 def login_name() -> str:
     """Return who is asking: the login name, and under sudo the one who called it."""
     caller = os.environ.get("SUDO_USER")
-    if caller and os.geteuid() == 0:
+    if caller:
         return caller
     try:
         return pwd.getpwuid(os.getuid()).pw_name

@@ -13,6 +13,9 @@ from vigo.core.rollout import Run
 from vigo.render.blocks import Kept, header, host_block
 from vigo.render.sanitize import clean
 
+_WITH_DETAIL = frozenset({Outcome.LOST})
+"""Outcomes whose header on stdout has no room for what is known."""
+
 
 class BlockPrinter:
     """Prints the page's first line, then each batch's blocks in plan order as soon as the batch has ended."""
@@ -75,7 +78,8 @@ class ProgressLines:
                 size = _hosts(len(run.batches[event.batch]))
                 return f"batch {event.batch}: {size} ({event.batch + 1} of {len(run.batches)})"
             case HostFinished() if event.result.outcome is not Outcome.COMPLETE:
-                return f"{clean(event.host)}: {header(event.result)}"
+                detail = f" ({clean(event.result.detail)})" if event.result.outcome in _WITH_DETAIL else ""
+                return f"{clean(event.host)}: {header(event.result)}{detail}"
             case GateChecked():
                 verdict = "passed" if event.passed else "FAILED"
                 duration = format_duration(event.duration_ms)
