@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vigo.core.chain import (
@@ -27,6 +28,10 @@ from vigo.core.errors import UsageError
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 PLAIN = st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | TEXT
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4))
+
+ODD = PLAIN | st.floats() | st.integers(2**53 - 2, 2**53 + 2) | st.text(max_size=20)
+"""What an entry may hold, and now and then what none may: floats, integers beyond 2^53 - 1, lone surrogates."""
+ENTRIES = st.recursive(ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4))
 
 
 def chain_of(count: int) -> list[list[Any]]:
@@ -82,6 +87,31 @@ def test_a_canonical_text_is_its_own_canonical_text(value: object) -> None:
 def test_different_values_have_different_texts(left: object, right: object) -> None:
     """Two values share a text only when JSON cannot tell them apart, types included."""
     assert (canonical(left) == canonical(right)) == (repr_json(left) == repr_json(right))
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_twenty_thousand_entries_are_written_alike_or_refused() -> None:
+    """The full count: each text is its own canonical text, no two different values share one, and the rest is refused."""
+    figures = Counter[str]()
+    texts: dict[bytes, str] = {}
+
+    @settings(max_examples=20_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(ENTRIES)
+    def write(value: object) -> None:
+        try:
+            text = canonical(value)
+        except ValueError:
+            figures["refused"] += 1
+            return
+        figures["written"] += 1
+        assert canonical(json.loads(text)) == text
+        assert texts.setdefault(text, repr_json(value)) == repr_json(value)
+
+    write()
+    print(dict(figures), "different texts:", len(texts))
+    assert figures["written"] + figures["refused"] >= 20_000
+    assert figures["refused"] > 0
 
 
 def repr_json(value: object) -> str:
