@@ -33,6 +33,7 @@ CANARY = "canary"
 MARKER = "Zb9"
 """A value of plain characters: what a command does with it, it must do with any other."""
 
+END_OF_CALL = "--- end of call ---"
 SHOW = 'printf \'%s\\001\' "$#" "$1"'
 PLACES = [
     f"set -- {{{{ x }}}}; {SHOW}",
@@ -85,7 +86,7 @@ class Bench:
         log = self.folder / "log"
         log.write_bytes(b"")
         self.run([*shell, "-c", command, "sh"], to_the_end=True)
-        calls = log.read_bytes().decode(errors="surrogateescape").split("\2\1")
+        calls = log.read_bytes().decode(errors="surrogateescape").split(f"{END_OF_CALL}\n")
         return sorted(calls), sorted(path.name for path in (self.folder / "work").iterdir())
 
 
@@ -95,7 +96,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("shells")
     stub = folder / "bin" / "w"
     stub.parent.mkdir()
-    stub.write_text("#!/bin/sh\nprintf '%s\\001' \"$@\" '\002' >>\"$LOG\"\n")
+    stub.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" '{END_OF_CALL}' >>\"$LOG\"\n")
     timed = stub.with_name("time")
     timed.write_text('#!/bin/sh\n"$@"\n')
     for path in (stub, timed):
