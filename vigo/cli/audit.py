@@ -22,6 +22,7 @@ from vigo.core.chain import Point, parse_point
 from vigo.core.errors import Exit, JournalError, NoMatchError, TamperedError, UsageError
 from vigo.core.quantity import parse_duration_ms
 from vigo.render import audit as render
+from vigo.render.machine import SCHEMA, dump
 
 app = typer.Typer(help="Check the journal and look things up in it.", no_args_is_help=True)
 
@@ -75,9 +76,9 @@ def show(
             case Format.TSV:
                 console.out.writelines(render.entries_tsv(found))
             case Format.JSONL:
-                console.out.writelines(map(render.dump, map(render.entry_json, found)))
+                console.out.writelines(map(dump, map(render.entry_json, found)))
             case Format.JSON:
-                console.show(render.dump({"schema": render.SCHEMA, "events": list(map(render.entry_json, found))}))
+                console.show(dump({"schema": SCHEMA, "events": list(map(render.entry_json, found))}))
     return Exit.OK
 
 
@@ -90,11 +91,11 @@ def export(output: FormatOption = Format.JSONL) -> int:
         )
     console = Console.of_process()
     with Reading(journal_folder()) as reading:
-        rows: Iterable[dict[str, object]] = ({"schema": render.SCHEMA, **row} for row in export_rows(reading))
+        rows: Iterable[dict[str, object]] = ({"schema": SCHEMA, **row} for row in export_rows(reading))
         if output is Format.JSONL:
-            console.out.writelines(map(render.dump, rows))
+            console.out.writelines(map(dump, rows))
         else:
-            console.show(render.dump({"schema": render.SCHEMA, "events": list(rows)}))
+            console.show(dump({"schema": SCHEMA, "events": list(rows)}))
     return Exit.OK
 
 
@@ -108,8 +109,8 @@ def anchor(output: FormatOption = Format.TEXT) -> int:
         raise TamperedError(f"{path}: {chain.cause}; a broken chain is not anchored: see `vigo audit verify`")
     if chain.end is None:
         raise NoMatchError(f"{path}: there is no event to anchor yet")
-    shown = {"schema": render.SCHEMA, "seq": chain.end.seq, "digest": chain.end.digest}
-    Console.of_process().show(f"{chain.end}\n" if output in {Format.TEXT, Format.TSV} else render.dump(shown))
+    shown = {"schema": SCHEMA, "seq": chain.end.seq, "digest": chain.end.digest}
+    Console.of_process().show(f"{chain.end}\n" if output in {Format.TEXT, Format.TSV} else dump(shown))
     return Exit.OK
 
 
@@ -135,7 +136,7 @@ def show_verdict(found: Audit, output: Format, console: Console) -> Exit:
     if output is Format.TEXT or output is Format.TSV:
         console.show(render.verdict_text(found))
     else:
-        console.show(render.dump(render.verdict_json(found)))
+        console.show(dump(render.verdict_json(found)))
     for line in render.findings(found):
         console.say(line)
     if found.is_tampered:

@@ -22,8 +22,8 @@ from vigo.core.guard import Finding, Layer, Text, review
 from vigo.core.model import Host
 from vigo.core.plan import Plan
 from vigo.core.policy import SitePolicy
+from vigo.render.machine import dump
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, warning_text
-from vigo.render.reports import dump
 
 _YES = frozenset({"y", "yes"})
 

@@ -16,6 +16,7 @@ from vigo.cli.task import Format, FormatOption
 from vigo.core.errors import ConfigError, Exit, UsageError
 from vigo.core.guard import explain, rules
 from vigo.render import guard as render
+from vigo.render.machine import SCHEMA
 
 app = typer.Typer(help="Ask the guards about a command, and see their rules.", no_args_is_help=True)
 
@@ -53,7 +54,7 @@ def list_rules(output: FormatOption = Format.TEXT) -> int:
         case Format.TSV:
             console.show(render.rules_tsv(table))
         case Format.JSON:
-            console.show(render.dump({"schema": render.SCHEMA, "rules": [render.rule_json(rule) for rule in table]}))
+            console.show(render.dump({"schema": SCHEMA, "rules": [render.rule_json(rule) for rule in table]}))
         case Format.JSONL:
             console.show("".join(render.dump(render.rule_json(rule)) for rule in table))
     return Exit.OK

@@ -9,6 +9,7 @@ from vigo.core.errors import Exit, NoMatchError
 from vigo.core.events import TaskStatus
 from vigo.core.history import Task
 from vigo.render import reports
+from vigo.render.machine import SCHEMA, dump
 
 TEXT = "text"
 
@@ -30,9 +31,9 @@ def show_list(limit: int, form: str, console: Console) -> Exit:
         tasks = store.tasks(limit)
     match form:
         case "json":
-            console.show(reports.dump({"schema": reports.SCHEMA, "tasks": list(map(reports.summary_json, tasks))}))
+            console.show(dump({"schema": SCHEMA, "tasks": list(map(reports.summary_json, tasks))}))
         case "jsonl":
-            console.show("".join(map(reports.dump, map(reports.summary_json, tasks))))
+            console.show("".join(map(dump, map(reports.summary_json, tasks))))
         case "tsv":
             console.show(reports.list_tsv(tasks))
         case _:
@@ -45,10 +46,10 @@ def show_task(task: Task, status: TaskStatus, form: str, store: Reading, console
     run = task.run
     match form:
         case "json":
-            console.show(reports.dump(reports.task_json(task, status, store.kept)))
+            console.show(dump(reports.task_json(task, status, store.kept)))
         case "jsonl":
             hosts = () if run is None else reports.hosts_json(run, status, store.kept)
-            console.out.writelines(map(reports.dump, hosts))
+            console.out.writelines(map(dump, hosts))
         case "tsv":
             console.show("" if run is None else reports.hosts_tsv(run, status))
         case _:

@@ -11,11 +11,10 @@ from typing import TypeVar
 
 from vigo.core.errors import UsageError
 from vigo.core.health import parse_health_url
-from vigo.core.model import Limits
+from vigo.core.model import NICE_MAX, Limits
 from vigo.core.plan import Policy
 from vigo.core.quantity import Quantity, parse_duration_ms, parse_quantities, parse_quantity
 
-_NICE_MAX = 19
 _T = TypeVar("_T")
 
 
@@ -93,8 +92,8 @@ def _budget(text: str | None, flag: str, default: Quantity | None) -> Quantity |
 
 
 def _nice(value: int) -> int:
-    if not 0 <= value <= _NICE_MAX:
-        raise UsageError(f"--nice: {value} is out of range; write 0 (normal) to {_NICE_MAX} (lowest)")
+    if not 0 <= value <= NICE_MAX:
+        raise UsageError(f"--nice: {value} is out of range; write 0 (normal) to {NICE_MAX} (lowest)")
     return value
 
 

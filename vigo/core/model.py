@@ -164,6 +164,10 @@ class Ended:
     kept: tuple[bytes, ...] = ()
 
 
+NICE_MAX = 19
+"""The lowest priority there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of one command on one host."""
@@ -173,6 +177,6 @@ class Limits:
     grace_ms: int = 5_000
     """Between TERM and KILL."""
     nice: int = 0
-    """0-19."""
+    """0 to `NICE_MAX`."""
     kill_on_disconnect: bool = False
     """End the command at once when the connection drops, instead of leaving it to its deadline."""

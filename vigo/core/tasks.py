@@ -16,6 +16,7 @@ from typing import TypeVar
 from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError
 from vigo.core.health import parse_health_url
+from vigo.core.model import NICE_MAX
 from vigo.core.nodes import (
     MapNode,
     Mark,
@@ -48,7 +49,6 @@ _KEYS = (
     "health_check_url",
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NICE_MAX = 19
 _NEAREST = 3
 _T = TypeVar("_T")
 
@@ -122,7 +122,7 @@ def read_task(name: str, node: MapNode) -> NamedTask:
         timeout_ms=_optional(node, "timeout", read_duration_ms),
         batch_sizes=_optional(node, "batch_size", _batch_sizes) or (),
         max_failures=_optional(node, "max_failures", _max_failures),
-        nice=_optional(node, "nice", lambda item, key: read_int(item, key, least=0, most=_NICE_MAX)),
+        nice=_optional(node, "nice", lambda item, key: read_int(item, key, least=0, most=NICE_MAX)),
         health_check_url=_optional(node, "health_check_url", lambda item, key: _url(item, key, params)),
     )
 

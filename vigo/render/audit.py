@@ -5,16 +5,15 @@ Text from outside is cleaned for lines that a terminal shows; JSON is plain ASCI
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from vigo.core.audit import Audit, Entry, HeadState
 from vigo.core.events import Record, to_payload
+from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 
-SCHEMA = 1
 NO_ANCHOR = "a full rewrite cannot be excluded without an off-host anchor"
 _NAMED_MAX = 20
 _SHOWN = ("seq", "at", "task", "operator", "event", "host", "what")
@@ -81,11 +80,6 @@ def entries_tsv(found: Iterable[Entry]) -> Iterator[str]:
 def entry_json(entry: Entry) -> dict[str, Any]:
     """Return one record with who asked for it."""
     return {"schema": SCHEMA, **_record_json(entry.record), "operator": entry.operator, "what": entry.text}
-
-
-def dump(value: object) -> str:
-    """Return one line of JSON in plain ASCII."""
-    return json.dumps(value, ensure_ascii=True, separators=(", ", ": ")) + "\n"
 
 
 def _record_json(record: Record) -> dict[str, Any]:

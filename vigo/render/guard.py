@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from vigo.core.guard import Finding, Judgement, Layer, Rule, rules
+from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 
-SCHEMA = 1
 _SHOWN_MAX = 100
 _LEAD = 30
 _INTRODUCTION = """\

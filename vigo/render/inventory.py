@@ -5,18 +5,17 @@ Names and values come from files; what a terminal could act on in them is shown 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from vigo.core.inventory import Origin
 from vigo.core.inventory_check import Checked
 from vigo.core.model import Host, TraitValue
 from vigo.core.traits import texts
+from vigo.render.machine import SCHEMA, dump
 from vigo.render.sanitize import clean
 from vigo.render.tables import columns, tsv
 
-SCHEMA: Final = 1
 _HEADER: Final = ("HOST", "ADDRESS", "GROUPS", "TRAITS")
 _WIDTHS: Final = (5, 8, 7)
 _GAP: Final = 2
@@ -36,12 +35,12 @@ def hosts_tsv(hosts: Iterable[Host]) -> str:
 
 def hosts_json(hosts: Iterable[Host], source: str) -> str:
     """Return one JSON object with all hosts."""
-    return _dump({"schema": SCHEMA, "inventory": source, "hosts": [_host(host) for host in hosts]})
+    return dump({"schema": SCHEMA, "inventory": source, "hosts": [_host(host) for host in hosts]})
 
 
 def hosts_jsonl(hosts: Iterable[Host]) -> str:
     """Return one JSON object for each host."""
-    return "".join(_dump({"schema": SCHEMA, **_host(host)}) for host in hosts)
+    return "".join(dump({"schema": SCHEMA, **_host(host)}) for host in hosts)
 
 
 def host_text(host: Host, origins: Sequence[Origin]) -> str:
@@ -59,7 +58,7 @@ def host_json(host: Host, origins: Iterable[Origin]) -> str:
         {"key": origin.key, "value": _plain(origin.value), "layer": origin.layer, "place": origin.place or None}
         for origin in origins
     ]
-    return _dump({"schema": SCHEMA, **_host(host), "origins": found})
+    return dump({"schema": SCHEMA, **_host(host), "origins": found})
 
 
 def checked_text(checked: Checked) -> str:
@@ -70,7 +69,7 @@ def checked_text(checked: Checked) -> str:
 
 def checked_json(checked: Checked, source: str) -> str:
     """Return what a check found as one JSON object."""
-    return _dump(
+    return dump(
         {
             "schema": SCHEMA,
             "inventory": source,
@@ -109,7 +108,3 @@ def _value(value: TraitValue) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _dump(value: Mapping[str, object]) -> str:
-    return json.dumps(value) + "\n"

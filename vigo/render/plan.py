@@ -7,6 +7,7 @@ from typing import Any
 
 from vigo.core.guard import Finding, Text
 from vigo.core.plan import Plan
+from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 
 
@@ -15,7 +16,7 @@ def plan_json(
 ) -> dict[str, Any]:
     """Return the dry run for machines."""
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "batches": [[host.name for host in batch] for batch in plan.batches],
         "targets": plan.total,
         "offline": list(offline),

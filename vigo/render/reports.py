@@ -6,7 +6,6 @@ Text shows local time, JSON shows UTC. Each JSON object says `"schema": 1`.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,10 +15,10 @@ from vigo.core.history import Task, TaskSummary
 from vigo.core.model import HostResult, Outcome, Output
 from vigo.core.rollout import Run
 from vigo.render.blocks import Kept, host_blocks
+from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 from vigo.render.tables import columns, tsv
 
-SCHEMA = 1
 _COMMAND_MAX = 15
 _LIST_HEADER = ("ID", "COMMAND", "TARGET", "STATUS", "TARGETS", "CREATED")
 _LIST_WIDTHS = (12, 19, 12, 11, 9)
@@ -174,8 +173,3 @@ def _host_rows(run: Run, status: TaskStatus) -> Iterator[Sequence[str]]:
             str(result.stdout.total_bytes),
             str(result.stderr.total_bytes),
         )
-
-
-def dump(value: object) -> str:
-    """Return one line of JSON in plain ASCII: control characters and other outside text arrive escaped."""
-    return json.dumps(value, ensure_ascii=True, separators=(", ", ": ")) + "\n"
