@@ -24,7 +24,8 @@ from vigo.adapters.syslog import DEV_LOG
 from vigo.core.audit import kept_digests
 from vigo.core.chain import GENESIS, Point, canonical, link
 from vigo.core.errors import JournalError
-from vigo.core.events import Event, OutputPruned, Record, TaskBlocked, TaskDispatched, TaskFinished, to_payload
+from vigo.core.events import Event, OutputPruned, Record, TaskBlocked, TaskDispatched, TaskFinished
+from vigo.core.payload import to_payload
 
 _ID_ALPHABET = string.digits + string.ascii_lowercase
 _ID_LENGTH = 7

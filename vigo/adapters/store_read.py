@@ -19,8 +19,9 @@ from typing import Any, Self
 from vigo.adapters.locks import is_running
 from vigo.adapters.store_open import JOURNAL, LOCKS, OPENING, exists, in_words, open_to_read
 from vigo.core.errors import JournalError, NoMatchError, TamperedError
-from vigo.core.events import Record, TaskStatus, from_payload
+from vigo.core.events import Record, TaskStatus
 from vigo.core.history import Task, TaskSummary, read_task, summarise
+from vigo.core.payload import from_payload
 
 BUSY_TIMEOUT_MS = 5_000
 _COLUMNS = "seq, at, task, kind, host, data, digest"

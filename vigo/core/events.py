@@ -1,23 +1,17 @@
-"""What happens to a task, as facts in the past tense, and their form in the journal.
+"""What happens to a task, as facts in the past tense.
 
 Events carry no time: the journal stamps `seq` and `at` when it writes. An event that permits an act, or ends one, is
-`durable`: it is on disk before the act. Payloads hold strings, integers, booleans, null, lists and maps only (RFC 8785
-without floats), so durations are whole milliseconds.
+`durable`: it is on disk before the act. `core/payload.py` has their form in the journal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
-from vigo.core.model import HostResult, Kill, Limits, Outcome, Output, Reason
+from vigo.core.model import HostResult
 from vigo.core.plan import Policy
-from vigo.core.quantity import Quantity
-
-Payload: TypeAlias = dict[str, Any]
-"""JSON values; `Any` ends in the readers below, which know each field."""
 
 
 class TaskStatus(StrEnum):
@@ -31,6 +25,8 @@ class TaskStatus(StrEnum):
     BLOCKED = "blocked"
     """Refused by the dispatch guard; nothing was dispatched."""
     CANCELLED = "cancelled"
+    PAUSED = "paused"
+    """Stopped where it can go on: `task resume`."""
     INTERRUPTED = "interrupted"
     """The control process died. Never written, always observed: its kernel lock is free."""
 
@@ -60,6 +56,16 @@ class TaskDispatched:
     """Name -> value as text, `***` for secrets."""
     inventory: str = ""
     """Where the inventory was read from."""
+    expand: bool = False
+    """Whether an ad-hoc command's placeholders are filled in."""
+    rollback: str | None = None
+    """The command, or the named task, that takes it back."""
+    parent: str | None = None
+    """The id of the task whose rerun or rollback this is."""
+    relation: str = ""
+    """What it is to its parent: `rerun` or `rollback`."""
+    texts_sha256: str = ""
+    """Digest over every host's name and exact text, so that a resume can tell that it is still the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,8 @@ class HostStarted:
     host: str
     batch: int
     """Index of the batch, from 0."""
+    mark: str = ""
+    """What its processes on the host are known by, so that another process can look for them later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +111,54 @@ class HostFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class GateOpened:
+    """The health check begins; health check commands may run on hosts from here on."""
+
+    kind: ClassVar[str] = "gate.opened"
+    durable: ClassVar[bool] = True
+
+    batch: int | None
+    """Index of the batch that it comes after; None for the one before the first batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateProbed:
+    """One answer to the health check."""
+
+    kind: ClassVar[str] = "gate.probed"
+    durable: ClassVar[bool] = False
+
+    batch: int | None
+    ask: str
+    """What was asked: a URL, `tcp web-01:80`, `command on web-01`."""
+    passed: bool
+    detail: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class GateChecked:
-    """The health check after a batch."""
+    """What the health check decided."""
 
     kind: ClassVar[str] = "gate.checked"
     durable: ClassVar[bool] = False
 
-    batch: int
+    batch: int | None
     passed: bool
     detail: str
     duration_ms: int
+    """From its opening on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """The pause before a batch is over."""
+
+    kind: ClassVar[str] = "pause.ended"
+    durable: ClassVar[bool] = False
+
+    batch: int
+    """Index of the batch that it came before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +171,32 @@ class CancelRequested:
     cause: str
     """Who or what asked: `SIGINT`, `SIGTERM`, `SIGHUP`, `operator`."""
     now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPaused:
+    """Nothing runs and nothing starts until the task is resumed."""
+
+    kind: ClassVar[str] = "task.pause"
+    durable: ClassVar[bool] = True
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResumed:
+    """Somebody lets a paused or interrupted task go on, having seen what went wrong: budgets count anew."""
+
+    kind: ClassVar[str] = "task.resume"
+    durable: ClassVar[bool] = True
+
+    operator: str
+    lost: tuple[str, ...] = ()
+    """Hosts that were in flight when the control process died: this is their outcome."""
+    again: tuple[str, ...] = ()
+    """Hosts that were in flight too, and are to be started again."""
+    stop_after: int | None = None
+    """Batches to run before the task pauses again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +230,13 @@ Event: TypeAlias = (
     | TaskBlocked
     | HostStarted
     | HostFinished
+    | GateOpened
+    | GateProbed
     | GateChecked
+    | PauseEnded
     | CancelRequested
+    | TaskPaused
+    | TaskResumed
     | TaskFinished
     | OutputPruned
 )
@@ -177,144 +254,3 @@ class Record:
     event: Event
     digest: str = field(default="", repr=False)
     """Hex SHA-256 over the previous digest and every stored column."""
-
-
-def to_payload(event: Event) -> Payload:
-    """Return the event's fields as the journal stores them."""
-    match event:
-        case TaskDispatched():
-            return _dispatched_payload(event)
-        case HostFinished():
-            return {"host": event.host, **_result_payload(event.result)}
-        case _:
-            return {part.name: _plain(getattr(event, part.name)) for part in fields(event)}
-
-
-def from_payload(kind: str, payload: Mapping[str, Any]) -> Event:
-    """Rebuild an event; the inverse of `to_payload`.
-
-    Raises ValueError, KeyError or TypeError for a payload that `to_payload` cannot have written.
-    """
-    match kind:
-        case TaskDispatched.kind:
-            return _read_dispatched(payload)
-        case TaskBlocked.kind:
-            return TaskBlocked(**{**payload, "hosts": tuple(payload["hosts"])})
-        case HostStarted.kind:
-            return HostStarted(**payload)
-        case HostFinished.kind:
-            return HostFinished(payload["host"], _read_result(payload))
-        case GateChecked.kind:
-            return GateChecked(**payload)
-        case CancelRequested.kind:
-            return CancelRequested(**payload)
-        case TaskFinished.kind:
-            return TaskFinished(TaskStatus(payload["status"]), payload["reason"])
-        case OutputPruned.kind:
-            return OutputPruned(**payload)
-        case _:
-            raise ValueError(f"unknown kind of event {kind!r}; a newer vigo may have written it")
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _dispatched_payload(event: TaskDispatched) -> Payload:
-    return {
-        "operator": event.operator,
-        "command": event.command,
-        "target": event.target,
-        "batches": [list(batch) for batch in event.batches],
-        "policy": _policy_payload(event.policy),
-        "forced": event.forced,
-        "pattern": event.pattern,
-        "task_name": event.task_name,
-        "params": dict(event.params),
-        "inventory": event.inventory,
-    }
-
-
-def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
-    return TaskDispatched(
-        **{
-            **payload,
-            "batches": tuple(tuple(batch) for batch in payload["batches"]),
-            "policy": _read_policy(payload["policy"]),
-            "params": tuple(payload["params"].items()),
-        }
-    )
-
-
-def _policy_payload(policy: Policy) -> Payload:
-    return {
-        "timeout_ms": policy.limits.timeout_ms,
-        "grace_ms": policy.limits.grace_ms,
-        "nice": policy.limits.nice,
-        "kill_on_disconnect": policy.limits.kill_on_disconnect,
-        "connect_timeout_ms": policy.connect_timeout_ms,
-        "fanout": policy.fanout,
-        "batch_sizes": [str(size) for size in policy.batch_sizes],
-        "failures_max": _quantity_text(policy.failures_max),
-        "unreachable_max": _quantity_text(policy.unreachable_max),
-        "health_check_url": policy.health_check_url,
-        "health_timeout_ms": policy.health_timeout_ms,
-        "kept_bytes": policy.kept_bytes,
-    }
-
-
-def _read_policy(payload: Mapping[str, Any]) -> Policy:
-    rest = dict(payload)
-    limits = Limits(**{name: rest.pop(name) for name in ("timeout_ms", "grace_ms", "nice", "kill_on_disconnect")})
-    rest["batch_sizes"] = tuple(_read_quantity(text) for text in rest["batch_sizes"])
-    for name in ("failures_max", "unreachable_max"):
-        rest[name] = None if rest[name] is None else _read_quantity(rest[name])
-    return Policy(limits=limits, **rest)
-
-
-def _quantity_text(quantity: Quantity | None) -> str | None:
-    return None if quantity is None else str(quantity)
-
-
-def _read_quantity(text: str) -> Quantity:
-    return Quantity(int(text.removesuffix("%")), text.endswith("%"))
-
-
-def _result_payload(result: HostResult) -> Payload:
-    return {
-        "outcome": result.outcome.value,
-        "duration_ms": result.duration_ms,
-        "exit_code": result.exit_code,
-        "signal": result.signal,
-        "reason": result.reason and result.reason.value,
-        "detail": result.detail,
-        "kill": result.kill and result.kill.value,
-        "kill_pids": list(result.kill_pids),
-        "stdout": _output_payload(result.stdout),
-        "stderr": _output_payload(result.stderr),
-    }
-
-
-def _read_result(payload: Mapping[str, Any]) -> HostResult:
-    return HostResult(
-        outcome=Outcome(payload["outcome"]),
-        duration_ms=payload["duration_ms"],
-        exit_code=payload["exit_code"],
-        signal=payload["signal"],
-        reason=None if payload["reason"] is None else Reason(payload["reason"]),
-        detail=payload["detail"],
-        kill=None if payload["kill"] is None else Kill(payload["kill"]),
-        kill_pids=tuple(payload["kill_pids"]),
-        stdout=_read_output(payload["stdout"]),
-        stderr=_read_output(payload["stderr"]),
-    )
-
-
-def _output_payload(output: Output) -> Sequence[int | str] | None:
-    if output == Output():
-        return None
-    return [output.total_bytes, output.sha256, output.kept_bytes, output.kept_sha256, output.head_bytes]
-
-
-def _read_output(payload: Sequence[Any] | None) -> Output:
-    return Output() if payload is None else Output(*payload)

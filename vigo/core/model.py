@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -63,7 +63,7 @@ class Outcome(StrEnum):
     """How it ended for one host. Each target of a finished task has exactly one."""
 
     COMPLETE = "complete"
-    """Exit code 0."""
+    """Exit code 0, or another that the task accepts."""
     FAILED = "failed"
     """Another exit code, or a signal."""
     TIMEOUT = "timeout"
@@ -154,6 +154,13 @@ class HostResult:
     kill_pids: tuple[int, ...] = ()
     stdout: Output = Output()
     stderr: Output = Output()
+
+
+def accepted(result: HostResult, exit_codes: Container[int]) -> HostResult:
+    """Return the result as the task means it: any of these exit codes completes a host, any other fails it."""
+    if result.exit_code is None or result.outcome not in (Outcome.COMPLETE, Outcome.FAILED):
+        return result
+    return replace(result, outcome=Outcome.COMPLETE if result.exit_code in exit_codes else Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

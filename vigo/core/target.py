@@ -10,7 +10,6 @@ Rule 3: all that was given (`--target` again, `--exclude`, files) is one express
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +20,7 @@ from vigo.core.inventory import Inventory
 from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Host
 from vigo.core.quantity import Quantity
+from vigo.core.shape import draw
 from vigo.core.target_terms import MISSING_MAX, And, Missing, Not, Or, Runs, Scope, Term
 
 _LIST_HINT: Final = "`vigo inventory list` shows what there is"
@@ -80,7 +80,7 @@ def limit(hosts: Sequence[Host], quantity: Quantity, seed: int | str | None = No
     count = max(1, quantity.of(len(hosts)))
     if seed is None:
         return tuple(hosts[:count])
-    drawn = {host.name for host in sorted(hosts, key=lambda host: _draw(seed, host.name))[:count]}
+    drawn = {host.name for host in sorted(hosts, key=lambda host: draw(seed, host.name))[:count]}
     return tuple(host for host in hosts if host.name in drawn)
 
 
@@ -112,10 +112,6 @@ def _bracketed(parts: Sequence[tuple[str, Term]]) -> str:
     """Return the union of the parts, in parentheses unless it is a single term."""
     is_term = len(parts) == 1 and not isinstance(parts[0][1], And | Or | Not)
     return _union(parts) if is_term else f"({_union(parts)})"
-
-
-def _draw(seed: int | str, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name.lower()}".encode(errors="surrogatepass")).digest()
 
 
 def _without_comment(line: str) -> str:

@@ -6,12 +6,12 @@ Every implementation of a port passes the suite for that port in `tests/contract
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from vigo.core.events import Event, Record
+from vigo.core.gate import Answer, AskTcp, AskUrl
 from vigo.core.guard import Order
-from vigo.core.model import Ended, Limits, Stream
+from vigo.core.model import Ended, Host, Limits, Remains, Stream
 from vigo.core.rollout import Run
 
 
@@ -25,11 +25,12 @@ class Sink(Protocol):
 class Transport(Protocol):
     """Brings an order to its host."""
 
-    async def run(self, order: Order, limits: Limits, sink: Sink) -> Ended:
+    async def run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
         """Run the order once and say how it ended; a host that fails is a result, never an exception.
 
-        Bounded: it returns within connect deadline + timeout + grace + 5 s. Nothing is retried once the exec request
-        may have left.
+        `mark` (at most 32 hexadecimal digits, never used twice) is what the command's processes are known by on the
+        host. Bounded: it returns within connect deadline + timeout + grace + 5 s. Nothing is retried once the exec
+        request may have left.
         """
 
     def kill(self) -> None:
@@ -39,27 +40,24 @@ class Transport(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a health check found."""
+class Inspector(Protocol):
+    """Looks for commands that were started earlier, by a control process that has lost them."""
 
-    passed: bool
-    detail: str
-    """One line: `HTTP 503`, `no answer within 5s`."""
-    duration_ms: int
+    async def look(self, host: Host, mark: str) -> Remains:
+        """Say what is left of the command with this mark; a host that fails is an answer, never an exception."""
 
 
 class Probe(Protocol):
     """Asks a service whether it is healthy."""
 
-    async def check(self, url: str) -> Verdict:
-        """Probe once; whatever goes wrong is a verdict, never an exception. Bounded by the probe's own deadline."""
+    async def ask(self, ask: AskUrl | AskTcp) -> Answer:
+        """Probe once; whatever goes wrong is an answer, never an exception. Bounded by the probe's own deadline."""
 
 
 class Journal(Protocol):
     """The append-only event log."""
 
-    def append(self, task: str, events: Sequence[Event], outputs: Sequence[bytes] = ()) -> Sequence[Record]:
+    async def append(self, task: str, events: Sequence[Event], outputs: Sequence[bytes] = ()) -> Sequence[Record]:
         """Write the events in one transaction and return them as written.
 
         Synced to disk before returning if any of the events is `durable`. `outputs` are kept bytes that the events

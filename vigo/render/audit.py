@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from vigo.core.audit import Audit, Entry, HeadState
-from vigo.core.events import Record, to_payload
+from vigo.core.events import Record
+from vigo.core.payload import to_payload
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 
