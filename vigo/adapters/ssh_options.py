@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import getpass
 import os
+import socket
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys, Known
 from vigo.adapters.ssh_keys import Identity, Keyring, home_folder
-from vigo.core.model import Host, Reason, SshSettings
+from vigo.core.model import Host, HostKeyRule, Reason, SshSettings
 
 _SSH_PORT = 22
 _FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
@@ -53,6 +54,22 @@ class Endpoint:
     """Shared by hosts of equal settings; copied for each connection."""
     orders_algorithms: bool
     """False when ssh_config itself names the host key algorithms."""
+    host_keys: HostKeyRule = HostKeyRule.STRICT
+    """What becomes of a key that no known_hosts file has; a flag is counted in."""
+    jump: tuple[Endpoint, ...] = ()
+    """The hops on the way, the one that is nearest to us first; empty is the direct way."""
+    proxy_command: str | None = None
+    """A program for `/bin/sh -c` whose standard streams are the connection, its tokens expanded; of the first hop if
+    there are hops."""
+    connect_timeout_ms: int | None = None
+    """What flag, inventory or ssh_config say; None leaves it to the policy."""
+    forward_agent: str | None = None
+    """Socket of the agent to forward; None forwards none."""
+    address_family: socket.AddressFamily = socket.AF_UNSPEC
+    bind_address: str | None = None
+    """Our own address to connect from."""
+    authentications: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
+    """The ways to log in that may be tried, in this order."""
 
     def again(self) -> Endpoint:
         """Return the same endpoint for another connection: its keys are offered from the first one on."""

@@ -11,6 +11,17 @@ Scalar: TypeAlias = str | int | bool
 TraitValue: TypeAlias = Scalar | tuple[Scalar, ...]
 
 
+class HostKeyRule(StrEnum):
+    """What becomes of a host whose key no known_hosts file has. A key that differs from a known one is another matter."""
+
+    STRICT = "strict"
+    """It is refused: the default."""
+    ACCEPT_NEW = "accept-new"
+    """Its key is recorded at the first contact."""
+    INSECURE = "insecure"
+    """Nothing is checked, a changed key neither. Only the inventory can say so, never a flag or ssh_config."""
+
+
 @dataclass(frozen=True, slots=True)
 class SshSettings:
     """How a host is reached, as far as the inventory says; None leaves it to ssh_config and then to the default.
@@ -25,7 +36,54 @@ class SshSettings:
     known_hosts: str | None = None
     """Path of the known_hosts file to check against, `~` allowed."""
     connect_timeout_ms: int | None = None
-    """Bound over DNS, TCP, banner, key exchange, authentication and channel together."""
+    """Bound over DNS, TCP, banner, key exchange, authentication and channel together, all hops included."""
+    certificate: str | None = None
+    """Path of the OpenSSH certificate that goes with the key, `~` allowed."""
+    jump: tuple[Hop, ...] | None = None
+    """The way to the host, the hop that is nearest to us first; empty is the direct way. Never with `proxy_command`."""
+    proxy_command: str | None = None
+    """A program whose standard streams are the connection, with ssh's `%` tokens; `none` is the direct way."""
+    host_key_alias: str | None = None
+    """The name to look for in known_hosts."""
+    host_keys: HostKeyRule | None = None
+    agent: bool | str | None = None
+    """Whether SSH_AUTH_SOCK's agent is asked for keys, or the path of another agent's socket."""
+    forward_agent: bool | None = None
+    keepalive_ms: int | None = None
+    """How long a connection may be silent before the host is asked for a sign of life; 0 is never."""
+    ciphers: tuple[str, ...] | None = None
+    """Names of ciphers, the best one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One host on the way to another, with the settings of its own."""
+
+    name: str
+    address: str | None = None
+    """Where to connect; None means the name (for which ssh_config's HostName may stand in)."""
+    ssh: SshSettings = SshSettings()
+    """Its own `jump` and `proxy_command` count for the first hop alone, as with `ssh -J`."""
+
+    def __str__(self) -> str:
+        """Return `[user@]name[:port]`, with brackets around an IPv6 address."""
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        user = f"{self.ssh.user}@" if self.ssh.user else ""
+        return f"{user}{name}{f':{self.ssh.port}' if self.ssh.port else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says of every target, and of no hop: it wins over inventory and ssh_config."""
+
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+    jump: tuple[Hop, ...] | None = None
+    """As `SshSettings.jump`; a target that is itself one of the hops is reached by those before it."""
+    connect_timeout_ms: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    """`--ssh-option`: OpenSSH's keyword and its value, the first one of a keyword wins."""
 
 
 @dataclass(frozen=True, slots=True)
