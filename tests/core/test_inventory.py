@@ -7,7 +7,7 @@ from uuid import NAMESPACE_DNS, uuid5
 import pytest
 
 from vigo.core.errors import ConfigError, NoMatchError
-from vigo.core.inventory import Inventory, Origin, lineage, origins
+from vigo.core.inventory import Gathered, Inventory, Origin, lineage, origins
 from vigo.core.inventory_build import build
 from vigo.core.inventory_check import check
 from vigo.core.inventory_names import check_address, check_group, check_name, did_you_mean, nearest
@@ -103,11 +103,14 @@ def test_each_value_names_its_origin() -> None:
 
 def test_gathered_traits_lie_under_those_of_the_file() -> None:
     """What the file says wins, and the origin says which is which."""
-    inventory = fleet(LAYERED).with_traits({"w1": {"e": 9, "os.distro": "debian"}, "gone": {"x": 1}})
+    seen = Gathered({"e": 9, "os.distro": "debian", "e.f": 1}, "2026-03-13T12:30:01.042Z", "t1a2b3c4")
+    inventory = fleet(LAYERED).with_traits({"w1": seen, "gone": seen})
     host = inventory.require("w1")
     assert (host.traits["e"], host.traits["os.distro"]) == (4, "debian")
-    assert Origin("traits.os.distro", "debian", "gathered") in origins(inventory, host)
+    assert Origin("traits.os.distro", "debian", "gathered", "2026-03-13T12:30:01.042Z") in origins(inventory, host)
     assert inventory.require("w2") == fleet(LAYERED).require("w2")
+    # What the file overrules, in whole or by a value in its way, is no longer there as gathered.
+    assert inventory.gathered == {"w1": Gathered({"os.distro": "debian"}, seen.at, seen.task)}
 
 
 def test_a_host_made_by_hand_has_origins_too() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vigo.core.errors import ConfigError
 from vigo.core.nodes import Entry, ListNode, MapNode, Mark, Node, ScalarNode
-from vigo.core.traits import EMPTY, REGEX_MAX, Layer, compare, compile_regex, layer, overlay, read_traits, texts, walk
+from vigo.core.traits import EMPTY, REGEX_MAX, Layer, compare, compile_regex, layer, read_traits, texts, walk
 
 MARK = Mark("f.yaml", 1, 1)
 
@@ -88,7 +88,7 @@ def test_layers_merge_key_by_key(below: dict[str, object], above: dict[str, obje
     expected = read(merged(below, above))
     found = read(above).over(read(below))
     assert (found.values, found.branches) == (expected.values, expected.branches)
-    assert overlay(read(below).values, read(above).values) == expected.values
+    assert layer(read(above).values).over(layer(read(below).values)).values == expected.values
 
 
 def test_a_layer_that_says_nothing_changes_nothing() -> None:

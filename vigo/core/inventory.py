@@ -17,7 +17,7 @@ from vigo.core.errors import NoMatchError
 from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Host, TraitValue
 from vigo.core.nodes import MapNode
-from vigo.core.traits import overlay, walk
+from vigo.core.traits import Layer, layer, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,18 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a host was seen to have, and when."""
+
+    values: Mapping[str, TraitValue]
+    """Dotted path -> value; in an inventory only those that its files do not overrule."""
+    at: str
+    """UTC, as the journal writes it: `2026-03-13T12:30:01.042Z`."""
+    task: str
+    """The task that gathered it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """All hosts, in the order of the files."""
 
@@ -43,6 +55,8 @@ class Inventory:
     source: str = ""
     """The file or folder it was read from, as the operator named it."""
     layers: Layers = field(default=Layers(), repr=False, compare=False)
+    gathered: Mapping[str, Gathered] = field(default_factory=dict, repr=False)
+    """Host name -> what lies under the host's own traits; empty for an inventory as it was read."""
     by_name: Mapping[str, Host] = field(init=False, repr=False, compare=False)
     """Name in lower case -> host."""
 
@@ -61,13 +75,23 @@ class Inventory:
             raise NoMatchError(f"host {name[:80]!r}: not in the inventory {self.source}; {hint}")
         return host
 
-    def with_traits(self, gathered: Mapping[str, Mapping[str, TraitValue]]) -> Inventory:
-        """Return this inventory with traits that are known by host name laid under its own: what the file says wins."""
-        hosts = tuple(
-            replace(host, traits=overlay(gathered[host.name], host.traits)) if host.name in gathered else host
-            for host in self.hosts
-        )
-        return replace(self, hosts=hosts)
+    def with_traits(self, gathered: Mapping[str, Gathered]) -> Inventory:
+        """Return this inventory with what is known by host name laid under its own traits: what the file says wins."""
+        hosts: list[Host] = []
+        under: dict[str, Gathered] = {}
+        layered: dict[int, Layer] = {}
+        for host in self.hosts:
+            known = gathered.get(host.name)
+            if known is None:
+                hosts.append(host)
+                continue
+            # Hosts of the same groups share one map of traits, which is kept alive by them.
+            own = layered.get(id(host.traits)) or layered.setdefault(id(host.traits), layer(host.traits))
+            merged = own.over(layer(known.values)).values
+            seen = {path: value for path, value in known.values.items() if path in merged and path not in own.values}
+            under[host.name] = replace(known, values=seen)
+            hosts.append(replace(host, traits=merged))
+        return replace(self, hosts=tuple(hosts), gathered=under)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +104,7 @@ class Origin:
     layer: str
     """`defaults`, `group prod.web`, `host`, `gathered`, or `derived` (the UUID of a name)."""
     place: str = ""
-    """`file:line:column`; empty where no file says it."""
+    """`file:line:column`; for a gathered value the time in UTC; empty for what is derived."""
 
 
 def lineage(groups: Sequence[str]) -> tuple[str, ...]:
@@ -99,8 +123,12 @@ def origins(inventory: Inventory, host: Host) -> tuple[Origin, ...]:
         if value is not None:
             values[f"ssh.{name}"] = value
     values.update((f"traits.{path}", host.traits[path]) for path in sorted(host.traits))
-    unsaid = {"uuid": ("derived", "")}
-    return tuple(Origin(key, value, *said.get(key, unsaid.get(key, ("gathered", "")))) for key, value in values.items())
+    known = inventory.gathered.get(host.name)
+    unsaid = ("gathered", "" if known is None else known.at)
+    return tuple(
+        Origin(key, value, *said.get(key, ("derived", "") if key == "uuid" else unsaid))
+        for key, value in values.items()
+    )
 
 
 def _ancestry(group: str) -> Iterator[str]:

@@ -61,11 +61,6 @@ def layer(values: Paths) -> Layer:
     return Layer(values, frozenset(parent for path in values for parent in _parents(path)))
 
 
-def overlay(below: Paths, above: Paths) -> Paths:
-    """Return `below` with `above` laid over it, e.g. gathered traits under those of the inventory."""
-    return layer(above).over(layer(below)).values
-
-
 def read_traits(node: MapNode) -> Layer:
     """Return a `traits:` map flattened to dotted paths. Raises ConfigError for a key or a value that is no trait."""
     branches: set[str] = set()
