@@ -63,6 +63,11 @@ def marker() -> str:
     return f"VIGO_T={uuid.uuid4()}"
 
 
+def fresh() -> str:
+    """Return a mark that no command was ever started under."""
+    return uuid.uuid4().hex
+
+
 def survivors(mark: str) -> list[int]:
     """Return the pids of processes that carry the mark in their arguments, zombies not counted."""
     found = []
@@ -220,7 +225,6 @@ class Farm:
             known_hosts=known_hosts or self.known_hosts,
             accept_new=accept_new,
             ssh_config=ssh_config,
-            run_id="t0000001",
         )
 
     def _spawn(

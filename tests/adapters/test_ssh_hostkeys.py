@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sshd import Farm, Server, Sink, make_key, order
+from tests.sshd import Farm, Server, Sink, fresh, make_key, order
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys, KnownHostsFile
 from vigo.core.model import HostResult, Limits, Outcome, Reason
@@ -175,7 +175,7 @@ def test_many_at_once_leave_neither_torn_nor_doubled_lines(tmp_path: Path) -> No
 def reach(farm: Farm, server: Server, known_hosts: Path, *, accept_new: bool = False) -> HostResult:
     """Run something on the server, trusting only this file."""
     transport = farm.transport(known_hosts=known_hosts, accept_new=accept_new)
-    return asyncio.run(transport.run(order(farm.host(server), "true"), Limits(), Sink())).result
+    return asyncio.run(transport.run(order(farm.host(server), "true"), Limits(), Sink(), fresh())).result
 
 
 @pytest.mark.sshd

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.badpeer import Relay, listening
-from tests.sshd import Farm, Server, Sink, marker, order, survivors, until, wait_until
+from tests.sshd import Farm, Server, Sink, fresh, marker, order, survivors, until, wait_until
 from vigo.core.model import Ended, Host, Kill, Limits, Outcome
 from vigo.core.plan import Policy
 
@@ -35,7 +35,7 @@ def server(sshd_farm: Farm) -> Server:
 
 def run(farm: Farm, host: Host, command: str, limits: Limits = TIGHT) -> Ended:
     """Run one command."""
-    return asyncio.run(farm.transport().run(order(host, command), limits, Sink()))
+    return asyncio.run(farm.transport().run(order(host, command), limits, Sink(), fresh()))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_deadline_holds_for_root(sshd_farm: Farm, server: Server) -> None:
     async def scenario() -> Ended:
         transport, sink = sshd_farm.transport(), Sink()
         host = sshd_farm.host(server, user="root")
-        running = asyncio.create_task(transport.run(order(host, "echo on; " + STUBBORN.format(mark)), limits, sink))
+        running = asyncio.create_task(transport.run(order(host, "echo on; " + STUBBORN.format(mark)), limits, sink, fresh()))
         await until(lambda: sink.written, within_s=90)
         transport.kill()
         return await running
@@ -143,13 +143,13 @@ def test_cancelling_ends_what_runs_and_what_comes_later(sshd_farm: Farm, server:
 
         async with listening(silent) as port:
             command = f"echo on; sh -c 'sleep 900; :' {mark}"
-            running = asyncio.create_task(transport.run(order(sshd_farm.host(server), command), Limits(), sink))
+            running = asyncio.create_task(transport.run(order(sshd_farm.host(server), command), Limits(), sink, fresh()))
             stuck = sshd_farm.host(server, address="127.0.0.1", port=port)
-            connecting = asyncio.create_task(transport.run(order(stuck, command), Limits(), sink))
+            connecting = asyncio.create_task(transport.run(order(stuck, command), Limits(), sink, fresh()))
             await until(lambda: sink.written)
             transport.kill()
             transport.kill()
-            later = transport.run(order(sshd_farm.host(server), command), Limits(), sink)
+            later = transport.run(order(sshd_farm.host(server), command), Limits(), sink, fresh())
             return list(await asyncio.gather(running, connecting, later))
 
     results = [ended.result for ended in asyncio.run(scenario())]
@@ -168,7 +168,7 @@ def test_a_reset_in_mid_command_is_lost_and_it_ran_once(sshd_farm: Farm, server:
         async with listening(relay.talk) as port:
             host = sshd_farm.host(server, user=user, port=port, known_hosts=str(known_as(sshd_farm, server, port)))
             command = f"echo run >> {counter}; sleep 3"
-            running = asyncio.create_task(sshd_farm.transport().run(order(host, command), TIGHT, Sink()))
+            running = asyncio.create_task(sshd_farm.transport().run(order(host, command), TIGHT, Sink(), fresh()))
             await until(counter.exists)
             relay.reset()
             return await running
@@ -188,15 +188,15 @@ def test_when_the_control_node_is_gone_the_host_ends_the_command(
     program = f"""
 import asyncio
 from pathlib import Path
-from tests.sshd import Sink, order
+from tests.sshd import Sink, fresh, order
 from vigo.adapters.ssh import SshTransport
 from vigo.core.model import *
 from vigo.core.plan import Policy
 async def main():
     transport = SshTransport(policy=Policy(), known_hosts=Path({str(sshd_farm.known_hosts)!r}), accept_new=False,
-                             ssh_config=None, run_id="gone")
+                             ssh_config=None)
     limits = Limits(timeout_ms={timeout_ms}, grace_ms=500, kill_on_disconnect={at_once})
-    await transport.run(order({host!r}, {STUBBORN.format(mark)!r}), limits, Sink())
+    await transport.run(order({host!r}, {STUBBORN.format(mark)!r}), limits, Sink(), fresh())
 asyncio.run(main())
 """
     control = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
@@ -219,7 +219,7 @@ def test_a_frozen_connection_ends_as_lost_by_keepalive(sshd_farm: Farm, server: 
             host = sshd_farm.host(server, port=port, known_hosts=str(known_as(sshd_farm, server, port)))
             sink = Sink()
             transport = sshd_farm.transport(Policy(), ssh_config=config)
-            running = asyncio.create_task(transport.run(order(host, "echo on; sleep 3"), Limits(), sink))
+            running = asyncio.create_task(transport.run(order(host, "echo on; sleep 3"), Limits(), sink, fresh()))
             await until(lambda: sink.written)
             relay.freeze()
             return await running
@@ -237,7 +237,7 @@ def test_a_kill_behind_a_frozen_connection_is_verified_over_a_new_one(sshd_farm:
             host = sshd_farm.host(server, port=port, known_hosts=str(known_as(sshd_farm, server, port)))
             sink = Sink()
             command = f"echo on; sh -c 'sleep 900; :' {mark}"
-            running = asyncio.create_task(sshd_farm.transport().run(order(host, command), TIGHT, sink))
+            running = asyncio.create_task(sshd_farm.transport().run(order(host, command), TIGHT, sink, fresh()))
             await until(lambda: sink.written)
             relay.freeze()
             return await running

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sshd import Farm, Server, Sink, make_key, order, until, wait_until
+from tests.sshd import Farm, Server, Sink, fresh, make_key, order, until, wait_until
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import Entry, HostKeys, Known
 from vigo.adapters.ssh_options import Preparation, for_connection, host_key_algorithms
@@ -180,7 +180,7 @@ def agent(path: Path, keys: list[Path], monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def reach(farm: Farm, target: Host, *, config: Path | None = None) -> HostResult:
     """Run something on the host."""
-    return asyncio.run(farm.transport(ssh_config=config).run(order(target, "true"), Limits(), Sink())).result
+    return asyncio.run(farm.transport(ssh_config=config).run(order(target, "true"), Limits(), Sink(), fresh())).result
 
 
 @pytest.mark.sshd
@@ -228,9 +228,9 @@ def test_an_agent_that_never_answers_or_is_gone_is_passed_over(
         dead = await asyncio.start_unix_server(silent, tmp_path / "dead")
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "dead"))
         transport = sshd_farm.transport()
-        good = await transport.run(order(sshd_farm.host(server), "true"), Limits(), Sink())
+        good = await transport.run(order(sshd_farm.host(server), "true"), Limits(), Sink(), fresh())
         nothing = sshd_farm.host(server, identity=str(tmp_path / "missing"))
-        bad = await transport.run(order(nothing, "true"), Limits(), Sink())
+        bad = await transport.run(order(nothing, "true"), Limits(), Sink(), fresh())
         await until(lambda: not open_ends, what="the agent's connections are closed again")
         dead.close()
         await dead.wait_closed()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.badpeer import Relay, listening, saying, silence
-from tests.sshd import Farm, Server, Sink, free_port, make_key, order
+from tests.sshd import Farm, Server, Sink, free_port, fresh, make_key, order
 from vigo.adapters.ssh_resolve import Resolver
 from vigo.core.model import Ended, Host, Limits, Outcome, Reason
 from vigo.core.plan import Policy
@@ -33,7 +33,7 @@ def server(sshd_farm: Farm) -> Server:
 
 async def attempt(farm: Farm, host: Host, policy: Policy = SHORT) -> Ended:
     """Try to run something."""
-    return await farm.transport(policy).run(order(host, "echo hi"), Limits(), Sink())
+    return await farm.transport(policy).run(order(host, "echo hi"), Limits(), Sink(), fresh())
 
 
 def reason(farm: Farm, host: Host, policy: Policy = SHORT) -> Reason | None:
@@ -56,7 +56,7 @@ def test_bad_hosts_are_told_apart_and_good_ones_are_not_delayed(sshd_farm: Farm,
         transport = sshd_farm.transport(SHORT)
 
         async def run(host: Host) -> Ended:
-            return await transport.run(order(host, "echo hi"), Limits(), Sink())
+            return await transport.run(order(host, "echo hi"), Limits(), Sink(), fresh())
 
         async with listening(silence) as silent:
             bad = {
@@ -187,14 +187,14 @@ def test_nothing_ever_prompts(sshd_farm: Farm) -> None:
     program = f"""
 import asyncio
 from pathlib import Path
-from tests.sshd import Sink, order
+from tests.sshd import Sink, fresh, order
 from vigo.adapters.ssh import SshTransport
 from vigo.core.model import *
 from vigo.core.plan import Policy
 async def main():
     transport = SshTransport(policy=Policy(), known_hosts=Path({str(sshd_farm.known_hosts)!r}), accept_new=False,
-                             ssh_config=None, run_id="tty")
-    return await transport.run(order({host!r}, "echo hi"), Limits(), Sink())
+                             ssh_config=None)
+    return await transport.run(order({host!r}, "echo hi"), Limits(), Sink(), fresh())
 result = asyncio.run(main()).result
 Path({str(sshd_farm.directory / "told")!r}).write_text(result.reason + " " + result.detail)
 """
@@ -233,8 +233,8 @@ def test_names_that_do_not_resolve_are_named(sshd_farm: Farm, server: Server, mo
     async def scenario() -> tuple[Ended, Ended]:
         transport = sshd_farm.transport(SHORT)
         dead = [sshd_farm.host(server, address=f"dead{number}.example") for number in range(40)]
-        waiting = [asyncio.create_task(transport.run(order(host, "echo hi"), Limits(), Sink())) for host in dead]
-        good = await transport.run(order(sshd_farm.host(server), "echo hi"), Limits(), Sink())
+        waiting = [asyncio.create_task(transport.run(order(host, "echo hi"), Limits(), Sink(), fresh())) for host in dead]
+        good = await transport.run(order(sshd_farm.host(server), "echo hi"), Limits(), Sink(), fresh())
         assert not any(task.done() and task.result().result.outcome is Outcome.COMPLETE for task in waiting)
         return good, (await asyncio.gather(*waiting))[-1]
 
@@ -274,7 +274,7 @@ def test_nothing_is_left_open(sshd_farm: Farm, server: Server) -> None:
             sshd_farm.host(server, port=free_port()),
             sshd_farm.host(server, user="nobody"),
         ]
-        await asyncio.gather(*(transport.run(order(host, "echo hi"), Limits(), Sink()) for host in hosts))
+        await asyncio.gather(*(transport.run(order(host, "echo hi"), Limits(), Sink(), fresh()) for host in hosts))
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(scenario())

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.sshd import Farm, Server, Sink, marker, order, survivors, until
+from tests.sshd import Farm, Server, Sink, fresh, marker, order, survivors, until
 from vigo.core.guard import Text, clear
 from vigo.core.guard.order import Order
 from vigo.core.model import Ended, Host, Limits, Outcome, Reason, Stream
@@ -30,7 +30,7 @@ def run(farm: Farm, host: Host, command: str, limits: Limits | None = None, poli
     """Run one command and check that the transport leaves no task behind."""
 
     async def scenario() -> Ended:
-        ended = await farm.transport(policy).run(order(host, command), limits or Limits(), Sink())
+        ended = await farm.transport(policy).run(order(host, command), limits or Limits(), Sink(), fresh())
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return ended
 
@@ -40,7 +40,7 @@ def run(farm: Farm, host: Host, command: str, limits: Limits | None = None, poli
 def test_output_exit_code_and_duration_come_back(sshd_farm: Farm, server: Server) -> None:
     """Both streams, apart, exactly as written, and told live to the sink as well."""
     host, sink = sshd_farm.host(server), Sink()
-    ended = asyncio.run(sshd_farm.transport().run(order(host, "printf out; printf err >&2"), Limits(), sink))
+    ended = asyncio.run(sshd_farm.transport().run(order(host, "printf out; printf err >&2"), Limits(), sink, fresh()))
     assert (ended.result.outcome, ended.result.exit_code) == (Outcome.COMPLETE, 0)
     assert ended.kept == (b"out", b"err")
     assert sink.written == {(host.name, Stream.STDOUT): b"out", (host.name, Stream.STDERR): b"err"}
@@ -115,7 +115,7 @@ def test_secrets_arrive_in_the_environment_and_never_in_arguments(sshd_farm: Far
 
     async def scenario() -> Ended:
         transport, sink = sshd_farm.transport(), Sink()
-        running = asyncio.create_task(transport.run(cleared, Limits(), sink))
+        running = asyncio.create_task(transport.run(cleared, Limits(), sink, fresh()))
         await until(lambda: sink.written)
         seen.extend(survivors(word))
         transport.kill()
@@ -161,7 +161,7 @@ def test_a_fleet_of_addresses_completes(sshd_farm: Farm, count: int) -> None:
 
         async def one(host: Host) -> Ended:
             async with gate:
-                return await transport.run(order(host, f"echo {host.name}"), Limits(), Sink())
+                return await transport.run(order(host, f"echo {host.name}"), Limits(), Sink(), fresh())
 
         return await asyncio.gather(*map(one, hosts))
 

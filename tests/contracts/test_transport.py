@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.sshd import Farm, Sink, order, until
+from tests.sshd import Farm, Sink, fresh, order, until
 from vigo.core.guard import Order
 from vigo.core.model import EMPTY_SHA256, Ended, Kill, Limits, Outcome, Stream
 from vigo.engine.ports import Transport
@@ -43,7 +43,7 @@ def run(rig: Rig, command: str, limits: Limits | None = None) -> tuple[Ended, Si
 
     async def scenario() -> tuple[Ended, Sink]:
         sink = Sink()
-        return await rig.transport().run(rig.order(command), limits or Limits(), sink), sink
+        return await rig.transport().run(rig.order(command), limits or Limits(), sink, fresh()), sink
 
     return asyncio.run(scenario())
 
@@ -90,7 +90,7 @@ def test_an_unreachable_host_is_a_value_with_a_reason(rig: Rig) -> None:
     """Never an exception; one line of words."""
 
     async def scenario() -> Ended:
-        return await rig.transport().run(rig.unreachable(), Limits(), Sink())
+        return await rig.transport().run(rig.unreachable(), Limits(), Sink(), fresh())
 
     result = asyncio.run(scenario()).result
     assert result.outcome is Outcome.UNREACHABLE
@@ -104,11 +104,11 @@ def test_kill_cancels_what_runs_and_what_comes(rig: Rig) -> None:
 
     async def scenario() -> list[Outcome]:
         transport, sink = rig.transport(), Sink()
-        running = asyncio.create_task(transport.run(rig.order("echo on; sleep 600"), Limits(), sink))
+        running = asyncio.create_task(transport.run(rig.order("echo on; sleep 600"), Limits(), sink, fresh()))
         await until(lambda: sink.written)
         transport.kill()
         transport.kill()
-        later = await transport.run(rig.order("true"), Limits(), sink)
+        later = await transport.run(rig.order("true"), Limits(), sink, fresh())
         return [(await running).result.outcome, later.result.outcome]
 
     assert asyncio.run(scenario()) == [Outcome.CANCELLED, Outcome.CANCELLED]
@@ -120,6 +120,6 @@ def test_orders_run_side_by_side(rig: Rig) -> None:
     async def scenario() -> list[Ended]:
         transport = rig.transport()
         orders = [rig.order(f"echo {number}") for number in range(8)]
-        return list(await asyncio.gather(*(transport.run(each, Limits(), Sink()) for each in orders)))
+        return list(await asyncio.gather(*(transport.run(each, Limits(), Sink(), fresh()) for each in orders)))
 
     assert [ended.kept for ended in asyncio.run(scenario())] == [(f"{number}\n".encode(),) for number in range(8)]

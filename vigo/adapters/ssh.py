@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from pathlib import Path
 
 from vigo.adapters.ssh_connect import Connector
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys
+from vigo.adapters.ssh_look import Look
 from vigo.adapters.ssh_options import Preparation
 from vigo.adapters.ssh_resolve import Resolver
 from vigo.adapters.ssh_run import Run
@@ -16,7 +16,7 @@ from vigo.adapters.ssh_session import Recording
 from vigo.core.command import wrap
 from vigo.core.errors import VigoError
 from vigo.core.guard import Order
-from vigo.core.model import Ended, Host, HostResult, Limits, Outcome, Reason, Stream
+from vigo.core.model import Ended, Host, HostResult, Limits, Outcome, Reason, Remains, RemainsState, Stream
 from vigo.core.plan import Policy
 from vigo.engine.ports import Sink
 
@@ -33,38 +33,47 @@ class SshTransport:
         known_hosts: Path,
         accept_new: bool,
         ssh_config: Path | None,
-        run_id: str,
         default_user: str | None = None,
     ) -> None:
         """Prepare a run; nothing is connected or read yet.
 
         `known_hosts` is vigo's own file, where `accept_new` records first contacts. `ssh_config` None means none.
-        `run_id` (at most 40 of `[0-9A-Za-z._-]`) marks the run's processes on the hosts.
         """
         self._policy = policy
-        self._run_id = run_id
         host_keys = HostKeys(known_hosts, accept_new)
         self._preparation = Preparation.make(ssh_config, host_keys, default_user)
         self._connector = Connector(host_keys, Resolver())
         self._running: set[Run] = set()
         self._killed = False
 
-    async def run(self, order: Order, limits: Limits, sink: Sink) -> Ended:
+    async def run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
         """Run the order once and say how it ended; a host that fails is a result, never an exception.
 
+        `mark` (1-64 of `[0-9A-Za-z._-]`, never used before) marks the command's processes on the host.
         It returns within connect deadline + timeout + grace + 5 s.
         """
         if self._killed:
             return Ended(HostResult(Outcome.CANCELLED, detail="cancelled before it was started"))
         began = time.monotonic()
         try:
-            return await self._run(order, limits, sink)
+            return await self._run(order, limits, sink, mark)
         except Unreached as refusal:
             reason, detail = refusal.reason, refusal.detail
         except VigoError as error:
             reason, detail = Reason.LOCAL, str(error)
         duration_ms = round((time.monotonic() - began) * _MS_PER_S)
         return Ended(HostResult(Outcome.UNREACHABLE, duration_ms, reason=reason, detail=detail))
+
+    async def look(self, host: Host, mark: str) -> Remains:
+        """Say what is left of a command that was started under this mark; nothing on the host is changed.
+
+        A host that fails is an answer, never an exception. Bounded by the connect deadline and two seconds more.
+        """
+        timeout_ms = host.ssh.connect_timeout_ms or self._policy.connect_timeout_ms
+        try:
+            return await Look(self._connector, self._preparation.endpoint(host), mark).carry_out(timeout_ms)
+        except (Unreached, VigoError) as error:
+            return Remains(RemainsState.UNREACHABLE, detail=str(error))
 
     def kill(self) -> None:
         """End every command that runs now; later ones end at once."""
@@ -80,9 +89,8 @@ class SshTransport:
             return None
         return endpoint.name, endpoint.port
 
-    async def _run(self, order: Order, limits: Limits, sink: Sink) -> Ended:
+    async def _run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
         host = order.host
-        mark = f"{self._run_id}.{secrets.token_hex(8)}"
         wire = wrap(order.wire, order.secrets, limits, mark)
 
         def tell(stream: Stream, data: bytes) -> None:

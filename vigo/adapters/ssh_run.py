@@ -8,17 +8,17 @@ Rule 2: at the deadline the host is told to kill, and a second session looks for
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
+from vigo.adapters.ssh_channel import Link, end, open_channel
 from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
 from vigo.adapters.ssh_errors import Phase, Unreached
+from vigo.adapters.ssh_look import ask
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
-from vigo.core.command import Wire, look, read_look
-from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason, Stream
+from vigo.core.command import Wire
+from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason
 
 _MS_PER_S = 1000
 _IDLE_S = 1.0
@@ -29,9 +29,7 @@ _KILL_S = 1.0
 """How long after the grace the exit may take; a host that is silent then is asked over a new connection."""
 _NOT_BEGUN = "the command had not begun and never will: is a start-up file of the login shell slow?"
 _CHANNEL_CLOSE_S = 1.0
-_LOOK_S = 2.0
 _LOOK_PAUSE_S = 0.2
-_LOOK_BYTES_MAX = 64 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +44,7 @@ class Run:
     mark: str
     recording: Recording
     _cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    _opening: asyncio.Task[_Link] | None = None
+    _opening: asyncio.Task[Link] | None = None
     _session: CommandSession | None = None
 
     def cancel(self) -> None:
@@ -65,7 +63,7 @@ class Run:
             link = await self._opening
         except asyncio.CancelledError:
             if not self._cancelled.is_set() or not self._opening.cancelled():
-                await _end(self._opening)
+                await end(self._opening)
                 raise
             return Ended(HostResult(Outcome.CANCELLED, detail="cancelled while connecting; nothing ran"))
         if self._cancelled.is_set():
@@ -73,36 +71,23 @@ class Run:
         try:
             result = await self._watch(link, session)
         finally:
-            await _end(link.execution)
+            await end(link.execution)
             await close(link.connection)
         return self.recording.close(result)
 
-    async def _open(self, session: CommandSession) -> _Link:
+    async def _open(self, session: CommandSession) -> Link:
         """Get as far as an open channel, inside the connect deadline."""
         progress = Progress()
         async with self.connector.deadline(self.connect_timeout_ms, progress):
             connection = await self.connector.connect(self.endpoint, progress)
             progress.phase = Phase.CHANNEL
             try:
-                return await self._open_channel(connection, self.wire.exec_string, session)
+                return await open_channel(connection, self.endpoint.place, self.wire.exec_string, session)
             except BaseException:
                 connection.abort()
                 raise
 
-    async def _open_channel(self, connection: Connection, exec_string: str, session: CommandSession) -> _Link:
-        execution = asyncio.create_task(_execute(connection, exec_string, session))
-        try:
-            events: set[asyncio.Future[Any]] = {execution, session.opened}
-            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            await _end(execution)
-            raise
-        if not session.opened.done():
-            refusal = execution.result() or "closed"
-            raise Unreached(Reason.CHANNEL, f"{self.endpoint.place} opens no session: {refusal}; see its log")
-        return _Link(connection, execution)
-
-    async def _watch(self, link: _Link, session: CommandSession) -> HostResult:
+    async def _watch(self, link: Link, session: CommandSession) -> HostResult:
         deadline = session.opened_at + self.limits.timeout_ms / _MS_PER_S
         await asyncio.wait({session.ended}, timeout=max(0.0, deadline - time.monotonic()))
         if self._cancelled.is_set() and not session.has_exit:
@@ -114,7 +99,7 @@ class Run:
             return await self._stop(Outcome.TIMEOUT, link, session)
         return await self._judge(link, session)
 
-    async def _judge(self, link: _Link, session: CommandSession) -> HostResult:
+    async def _judge(self, link: Link, session: CommandSession) -> HostResult:
         """Turn an end that came by itself into a result."""
         duration_ms = _duration_ms(session)
         if not session.has_exit:
@@ -124,7 +109,7 @@ class Run:
         outcome = Outcome.COMPLETE if session.exit_code == 0 else Outcome.FAILED
         return HostResult(outcome, duration_ms, exit_code=session.exit_code, signal=session.signal)
 
-    async def _judge_silence(self, link: _Link, duration_ms: int) -> HostResult:
+    async def _judge_silence(self, link: Link, duration_ms: int) -> HostResult:
         if not link.connection.is_closed():
             await asyncio.wait({link.execution}, timeout=_CHANNEL_CLOSE_S)
             if link.execution.done() and link.execution.result() and not link.connection.is_closed():
@@ -149,7 +134,7 @@ class Run:
             f" a forced command, or a start-up file that ends the shell; give {user} a shell that runs commands",
         )
 
-    async def _stop(self, outcome: Outcome, link: _Link, session: CommandSession) -> HostResult:
+    async def _stop(self, outcome: Outcome, link: Link, session: CommandSession) -> HostResult:
         """Have the host kill the command, wait for it, and look for what is left."""
         grace_s = self.limits.grace_ms / _MS_PER_S
         until = time.monotonic() + grace_s + _AFTER_GRACE_S
@@ -173,7 +158,11 @@ class Run:
         try:
             async with asyncio.timeout(max(_LOOK_PAUSE_S, until - time.monotonic())):
                 while True:
-                    left = None if connection is None else await self._look(connection)
+                    left = (
+                        None
+                        if connection is None
+                        else await ask(connection, self.endpoint.place, self.mark, self.recording.pid or 0)
+                    )
                     if left is None:
                         if fresh is not None:
                             break
@@ -190,37 +179,6 @@ class Run:
                 await close(fresh)
         return Kill.UNVERIFIED, pids
 
-    async def _look(self, connection: Connection) -> tuple[int, ...] | None:
-        """Return the pids that are left of the command, or None if nobody could look."""
-        recording = Recording(_LOOK_BYTES_MAX, self.mark, lambda _stream, _data: None)
-        session = CommandSession(b"", recording)
-        with contextlib.suppress(TimeoutError, Unreached):
-            async with asyncio.timeout(_LOOK_S):
-                link = await self._open_channel(connection, look(self.mark, self.recording.pid or 0), session)
-                try:
-                    await asyncio.wait({session.drained})
-                finally:
-                    session.close()
-                    await _end(link.execution)
-        return read_look(self.mark, recording.kept(Stream.STDOUT))
-
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """An open channel: its connection, and the task that waits for the reply to the exec request."""
-
-    connection: Connection
-    execution: asyncio.Task[str | None]
-
-
-async def _execute(connection: Connection, exec_string: str, session: CommandSession) -> str | None:
-    """Open a channel and send the exec request; None when it was accepted, else what the server or the wire said."""
-    try:
-        await connection.create_session(lambda: session, exec_string, encoding=None, request_pty=False)
-    except Exception as error:  # noqa: BLE001 - a hostile peer can make asyncssh raise anything; foreign errors end here
-        return str(error) or type(error).__name__
-    return None
-
 
 async def _drain(session: CommandSession, deadline: float) -> None:
     """Wait for the rest of the output: to its end, or until a process that holds it open has been silent for long enough."""
@@ -230,14 +188,6 @@ async def _drain(session: CommandSession, deadline: float) -> None:
         if patience_s <= 0:
             return
         await asyncio.wait({session.drained}, timeout=patience_s)
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
 
 
 def _duration_ms(session: CommandSession) -> int:

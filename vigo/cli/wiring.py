@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,5 +122,4 @@ def transport_for(policy: Policy, *, accept_new_host_keys: bool) -> SshTransport
         known_hosts=data_folder() / "known_hosts",
         accept_new=accept_new_host_keys,
         ssh_config=config if config is not None and _is_there(config) else None,
-        run_id=secrets.token_hex(4),
     )

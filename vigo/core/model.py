@@ -245,3 +245,29 @@ class Limits:
     """0 to `NICE_MAX`."""
     kill_on_disconnect: bool = False
     """End the command at once when the connection drops, instead of leaving it to its deadline."""
+
+
+class RemainsState(StrEnum):
+    """What a look at a host says about a command that was started there earlier."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+    """`Remains` says how; processes that it left behind may still be there."""
+    NOTHING = "nothing found"
+    """No process, no record: it ended and its record has gone, or it never began."""
+    UNREACHABLE = "unreachable"
+    """Nobody could look; `Remains.detail` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What was found of a command whose outcome is unknown."""
+
+    state: RemainsState
+    exit_code: int | None = None
+    signal: str | None = None
+    """Name without SIG (`KILL`) when a signal ended the command."""
+    pids: tuple[int, ...] = ()
+    """Its processes that are still there."""
+    detail: str = ""
+    """One line for the operator. May hold text from outside."""

@@ -1,0 +1,55 @@
+"""Looks on a host for what is left of a command; reads and changes nothing there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from vigo.adapters.ssh_channel import end, open_channel
+from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
+from vigo.adapters.ssh_errors import Unreached
+from vigo.adapters.ssh_options import Endpoint
+from vigo.adapters.ssh_session import CommandSession, Recording
+from vigo.core.command import look, read_look
+from vigo.core.model import Remains, RemainsState, Stream
+
+_LOOK_S = 2.0
+_LOOK_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at one host, over a connection of its own."""
+
+    connector: Connector
+    endpoint: Endpoint
+    mark: str
+
+    async def carry_out(self, timeout_ms: int) -> Remains:
+        """Connect within the deadline, look, and say what was found. Raises Unreached when nobody could look."""
+        progress = Progress()
+        async with self.connector.deadline(timeout_ms, progress):
+            connection = await self.connector.connect(self.endpoint, progress)
+        try:
+            left = await ask(connection, self.endpoint.place, self.mark, 0)
+        finally:
+            await close(connection)
+        if left is None:
+            return Remains(RemainsState.UNREACHABLE, detail=f"{self.endpoint.place} gave no answer to the look")
+        return Remains(RemainsState.RUNNING if left else RemainsState.NOTHING, pids=left)
+
+
+async def ask(connection: Connection, place: str, mark: str, group: int) -> tuple[int, ...] | None:
+    """Return the pids that are left of the command, or None if nobody could look within two seconds."""
+    recording = Recording(_LOOK_BYTES_MAX, mark, lambda _stream, _data: None)
+    session = CommandSession(b"", recording)
+    with contextlib.suppress(TimeoutError, Unreached):
+        async with asyncio.timeout(_LOOK_S):
+            link = await open_channel(connection, place, look(mark, group), session)
+            try:
+                await asyncio.wait({session.drained})
+            finally:
+                session.close()
+                await end(link.execution)
+    return read_look(mark, recording.kept(Stream.STDOUT))
