@@ -205,7 +205,8 @@ class Store(Reading):
                 raise
             writer.execute("PRAGMA synchronous = NORMAL")
             super().close()
-            self._writer = self._connection = writer
+            self._writer, self._is_synced = writer, False
+            self._connection = writer
         return self._writer
 
     def _head(self) -> Point | None:
