@@ -12,6 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +20,12 @@ from typing import Any, Self
 from vigo.adapters.locks import is_running
 from vigo.adapters.store_open import JOURNAL, LOCKS, OPENING, exists, in_words, open_to_read
 from vigo.core.errors import JournalError, NoMatchError, TamperedError
-from vigo.core.events import Record, TaskStatus
+from vigo.core.events import Record, TaskPaused, TaskStatus
 from vigo.core.history import Task, TaskSummary, read_task, summarise
 from vigo.core.payload import from_payload
 
 BUSY_TIMEOUT_MS = 5_000
-_COLUMNS = "seq, at, task, kind, host, data, digest"
+_COLUMNS, _KIND = "seq, at, task, kind, host, data, digest", 3
 _AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _NEAREST_OF = 1_000
 _NAMED_MAX = 5
@@ -194,12 +195,18 @@ class Reading:
         return summarise(opening, closing, alive=alive)
 
     def _closing(self, task: str) -> Record | None:
-        rows = self.ask(
+        """Return the task's verdict, or its last event where that is a pause."""
+        ended = self.ask(
             f"SELECT {_COLUMNS} FROM events INDEXED BY task_ends WHERE task = ? AND kind = 'task.finished' "  # noqa: S608 - constants
             "ORDER BY seq DESC LIMIT 1",
             (task,),
         )
-        return next((self._record(row) for row in rows), None)
+        last = self.ask(
+            f"SELECT {_COLUMNS} FROM events INDEXED BY events_by_task WHERE task = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608 - constants
+            (task,),
+        )
+        paused = (row for row in last if row[_KIND] == TaskPaused.kind)
+        return next((self._record(row) for row in chain(ended, paused)), None)
 
     def _nearest(self, word: str) -> str:
         query = f"SELECT task FROM events INDEXED BY task_openings WHERE {OPENING} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants

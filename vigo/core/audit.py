@@ -20,13 +20,18 @@ from vigo.core.events import (
     CancelRequested,
     Event,
     GateChecked,
+    GateOpened,
+    GateProbed,
     HostFinished,
     HostStarted,
     OutputPruned,
+    PauseEnded,
     Record,
     TaskBlocked,
     TaskDispatched,
     TaskFinished,
+    TaskPaused,
+    TaskResumed,
 )
 from vigo.core.model import Stream
 
@@ -146,7 +151,7 @@ class Entry:
     def operator(self) -> str:
         """Who caused it."""
         own = self.record.event
-        if isinstance(own, OutputPruned):
+        if isinstance(own, OutputPruned | TaskResumed):
             return own.operator
         return "" if self.request is None else self.request.operator
 
@@ -206,6 +211,8 @@ def _hosts(entry: Entry) -> tuple[str, ...]:
             return tuple(host for batch in batches for host in batch)
         case TaskBlocked(hosts=hosts):
             return hosts
+        case TaskResumed(lost=lost, again=again):
+            return lost + again
         case _:
             return (entry.host,) if entry.host else ()
 
@@ -222,14 +229,37 @@ def _text(event: Event, command: str) -> str:
         case HostFinished(result=result):
             exits = {"exit": result.exit_code, "signal": result.signal, "reason": result.reason}
             return " ".join((result.outcome.value, *_named(exits), command))
-        case GateChecked():
-            return f"batch {event.batch}: {'passed' if event.passed else 'failed'}: {event.detail}"
-        case CancelRequested():
-            return f"cancelled by {event.cause}{' at once' if event.now else ''}"
-        case TaskFinished():
-            return f"{event.status.value}{event.reason and f': {event.reason}'}"
+        case GateOpened() | GateProbed() | GateChecked():
+            return _gate_text(event)
+        case PauseEnded():
+            return f"the pause before batch {event.batch} ended"
+        case CancelRequested() | TaskPaused() | TaskResumed() | TaskFinished():
+            return _turn_text(event)
         case OutputPruned():
             return f"{event.outputs} kept outputs named before event {event.before_seq} were dropped"
+        case _:
+            assert_never(event)
+
+
+def _gate_text(event: GateOpened | GateProbed | GateChecked) -> str:
+    place = "before the first batch" if event.batch is None else f"batch {event.batch}"
+    if isinstance(event, GateOpened):
+        return f"{place}: the health check began"
+    asked = f"{event.ask}: " if isinstance(event, GateProbed) else ""
+    return f"{place}: {asked}{'passed' if event.passed else 'failed'}: {event.detail}"
+
+
+def _turn_text(event: CancelRequested | TaskPaused | TaskResumed | TaskFinished) -> str:
+    match event:
+        case CancelRequested():
+            return f"cancelled by {event.cause}{' at once' if event.now else ''}"
+        case TaskPaused():
+            return f"paused: {event.reason}"
+        case TaskResumed():
+            hosts = {"lost": ",".join(event.lost) or None, "again": ",".join(event.again) or None}
+            return " ".join((f"resumed by {event.operator}", *_named({**hosts, "stop_after": event.stop_after})))
+        case TaskFinished():
+            return f"{event.status.value}{event.reason and f': {event.reason}'}"
         case _:
             assert_never(event)
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vigo.core.events import HostStarted, Record, TaskBlocked, TaskDispatched, TaskFinished, TaskStatus
+from vigo.core.events import (
+    Event,
+    HostStarted,
+    Record,
+    TaskBlocked,
+    TaskDispatched,
+    TaskFinished,
+    TaskPaused,
+    TaskStatus,
+)
 from vigo.core.rollout import Run
 
 
@@ -76,7 +85,7 @@ class TaskSummary:
 
 
 def observed(status: TaskStatus, *, alive: bool) -> TaskStatus:
-    """Tell a running task from one whose control process is gone."""
+    """Tell a running task from one whose control process is gone; a paused one needs none."""
     return TaskStatus.INTERRUPTED if status is TaskStatus.RUNNING and not alive else status
 
 
@@ -99,12 +108,11 @@ def read_task(records: Iterable[Record]) -> Task:
 
 
 def summarise(opening: Record, closing: Record | None, *, alive: bool) -> TaskSummary:
-    """Make the list's line from a task's opening event and its end, which a task that has not ended does not have."""
+    """Make the list's line from a task's opening event and its last one, where that is its verdict or a pause."""
     request, end = opening.event, None if closing is None else closing.event
     match request:
         case TaskDispatched():
-            own = end.status if isinstance(end, TaskFinished) else TaskStatus.RUNNING
-            status, targets = observed(own, alive=alive), sum(map(len, request.batches))
+            status, targets = observed(_last_status(end), alive=alive), sum(map(len, request.batches))
         case TaskBlocked():
             status, targets = TaskStatus.BLOCKED, len(request.hosts)
         case _:
@@ -117,8 +125,18 @@ def summarise(opening: Record, closing: Record | None, *, alive: bool) -> TaskSu
         status=status,
         targets=targets,
         created_at=opening.at,
-        finished_at=None if closing is None else closing.at,
+        finished_at=closing.at if closing is not None and isinstance(end, TaskFinished) else None,
     )
+
+
+def _last_status(last: Event | None) -> TaskStatus:
+    match last:
+        case TaskFinished():
+            return last.status
+        case TaskPaused():
+            return TaskStatus.PAUSED
+        case _:
+            return TaskStatus.RUNNING
 
 
 def _replay(first: Record, run: Run, rest: Iterable[Record]) -> Task:

@@ -63,7 +63,7 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Event:
             return TaskFinished(TaskStatus(payload["status"]), payload["reason"])
         case _ if kind in _PLAIN:
             plain: Callable[..., Event] = _PLAIN[kind]
-            return plain(**{name: _frozen(value) for name, value in payload.items()})
+            return plain(**_frozen_fields(payload))
         case _:
             raise ValueError(f"unknown kind of event {kind!r}; a newer vigo may have written it")
 
@@ -86,8 +86,9 @@ _PLAIN: Mapping[str, type[Event]] = {
 """Events whose fields are JSON values, or tuples of them."""
 
 
-def _frozen(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    return tuple(value) if isinstance(value, list) else value
+def _frozen_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with tuples for lists. Indexed and never asked for `items`: a list is a TypeError then."""
+    return {name: tuple(payload[name]) if isinstance(payload[name], list) else payload[name] for name in payload}
 
 
 def _plain(value: object) -> object:
@@ -126,7 +127,7 @@ def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
             **payload,
             "batches": tuple(tuple(batch) for batch in payload["batches"]),
             "policy": _read_policy(payload["policy"]),
-            "params": tuple(payload["params"].items()),
+            "params": tuple((name, payload["params"][name]) for name in payload["params"]),
         }
     )
 
@@ -158,8 +159,7 @@ def _read_policy(payload: Mapping[str, Any]) -> Policy:
         rest[name] = None if rest[name] is None else _read_quantity(rest[name])
     rest["on_stop"] = OnStop(rest["on_stop"])
     rest["accept_exit"] = tuple(rest["accept_exit"])
-    shape = {name: _frozen(value) for name, value in rest.pop("shape").items()}
-    gate = {name: _frozen(value) for name, value in rest.pop("gate").items()}
+    shape, gate = _frozen_fields(rest.pop("shape")), _frozen_fields(rest.pop("gate"))
     gate["expect"] = tuple(tuple(pair) for pair in gate["expect"])
     return Policy(
         limits=limits, shape=Shape(**{**shape, "order": HostOrder(shape["order"])}), gate=GatePolicy(**gate), **rest
@@ -170,7 +170,9 @@ def _quantity_text(quantity: Quantity | None) -> str | None:
     return None if quantity is None else str(quantity)
 
 
-def _read_quantity(text: str) -> Quantity:
+def _read_quantity(text: object) -> Quantity:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no quantity")
     return Quantity(int(text.removesuffix("%")), text.endswith("%"))
 
 

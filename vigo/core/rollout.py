@@ -15,7 +15,7 @@ Rule 7: a resume lets a paused or interrupted task go on where it stood. What ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias, assert_never
@@ -152,12 +152,10 @@ class Run:
                 self._pause_ended(event)
             case CancelRequested():
                 self._cancel(event)
-            case TaskPaused():
-                self.paused = event
             case TaskResumed():
                 self._resume(event)
-            case TaskFinished():
-                self.finished = event
+            case TaskPaused() | TaskFinished():
+                self._stopped(event)
             case TaskDispatched() | TaskBlocked() | OutputPruned():
                 raise ValueError(f"{event.kind} cannot follow a dispatch")
             case _:
@@ -194,7 +192,7 @@ class Run:
             return Outcome.LOST
         return Outcome.SKIPPED if interrupted or self.finished is not None else None
 
-    def counts(self, *, interrupted: bool = False) -> Mapping[Outcome, int]:
+    def counts(self, *, interrupted: bool = False) -> Counter[Outcome]:
         """Return how many hosts have each outcome; hosts without one are not counted."""
         outcomes = (self.outcome(host, interrupted=interrupted) for host in self.hosts)
         return Counter(outcome for outcome in outcomes if outcome is not None)
@@ -290,7 +288,8 @@ class Run:
             self._leave()
 
     def _pause_ended(self, event: PauseEnded) -> None:
-        if self._is_rested or self.halted is not None or event.batch != self.batch:
+        step = self.next_step()
+        if not isinstance(step, Rest) or step.batch != event.batch:
             raise ValueError(f"no pause before batch {event.batch} was due")
         self._is_rested = True
 
@@ -303,13 +302,24 @@ class Run:
         if self.halted is None:
             self.halted = reason
 
+    def _stopped(self, event: TaskPaused | TaskFinished) -> None:
+        if self.in_flight:
+            raise ValueError(f"{event.kind} while a host was in flight")
+        if isinstance(event, TaskPaused):
+            self.paused = event
+        else:
+            self.finished = event
+
     def _resume(self, event: TaskResumed) -> None:
         if self.in_flight.keys() != {*event.lost, *event.again}:
             raise ValueError("a resume has to say what becomes of each host that was in flight, and of no other")
+        only_ends = self.halted is not None and (self.cancelled or self._policy.on_stop is OnStop.ABORT)
+        # Where nobody starts again, a host that was to be is lost as well: skipped would say that it never ran.
+        lost = event.lost + event.again if only_ends else event.lost
         self.in_flight.clear()
-        self.results.update(dict.fromkeys(event.lost, _LOST))
+        self.results.update(dict.fromkeys(lost, _LOST))
         self.paused = None
-        if self.halted is not None and (self.cancelled or self._policy.on_stop is OnStop.ABORT):
+        if only_ends:
             return
         self.halted = None
         self._failures.clear()
