@@ -115,10 +115,10 @@ def test_each_connection_has_its_own_host_user_and_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ("ProxyJump hop.example\n", Reason.HOP),
+        ("Host web-*\n ProxyJump hop.example\n", Reason.HOP),
         ("ProxyCommand nc %h %p\n", Reason.PROXY),
-        ("Port twenty\n", Reason.LOCAL),
         ("Ciphers nonsense\n", Reason.LOCAL),
+        ("RevokedHostKeys /etc/revoked\n", Reason.LOCAL),
     ],
 )
 def test_what_vigo_cannot_do_is_refused_and_not_ignored(tmp_path: Path, config: str, reason: Reason) -> None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncssh
 
+from vigo.adapters.ssh_config_tokens import home_folder as home_folder  # noqa: PLC0414 - callers know it from here
+
 _DEFAULT_FILES = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 _AGENT_PATIENCE_S = 1.5
-
-
-def home_folder() -> Path | None:
-    """Return the user's home, or None: a uid need not have a line in passwd, nor HOME be set."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return None
+_ENCRYPTED = "encrypted; load it with ssh-add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,53 +26,89 @@ class Loaded:
     pairs: tuple[asyncssh.SSHKeyPair, ...] = ()
     skipped: str = ""
     """Why it gave no key."""
+    public: bytes = b""
+    """The public key, also where the private one cannot be read: an agent may hold it."""
 
 
 @dataclass(slots=True)
 class Keyring:
     """The key files of a run, each read once."""
 
-    agent_path: str | None
-    """Socket of the agent; None is no agent."""
     home: Path | None = field(default_factory=home_folder)
     """Where the default files are; None where this user has no home."""
-    agent_failure: str = ""
-    """Set once the agent did not answer, so that no further host waits for it."""
-    _files: dict[str, Loaded] = field(default_factory=dict)
+    agent_failures: dict[str, str] = field(default_factory=dict)
+    """Socket -> why it is not asked again, so that no further host waits for an agent that does not answer."""
+    _files: dict[tuple[str, tuple[str, ...]], Loaded] = field(default_factory=dict)
+    _certificates: dict[str, tuple[asyncssh.SSHCertificate, ...]] = field(default_factory=dict)
 
-    def load(self, paths: Iterable[str]) -> tuple[Loaded, ...]:
-        """Read the named key files."""
-        return tuple(self._load(path) for path in paths)
+    def load(self, paths: Iterable[str], certificates: tuple[str, ...] = ()) -> tuple[Loaded, ...]:
+        """Read the named key files, and the certificates that may go with any of them."""
+        return tuple(self._load(path, certificates) for path in paths)
 
-    def defaults(self) -> tuple[Loaded, ...]:
+    def defaults(self, certificates: tuple[str, ...] = ()) -> tuple[Loaded, ...]:
         """Read the default key files that exist."""
         if self.home is None:
             return ()
         files = (self.home / ".ssh" / name for name in _DEFAULT_FILES)
-        return self.load(str(file) for file in files if file.exists())
+        return self.load((str(file) for file in files if file.exists()), certificates)
 
-    def _load(self, path: str) -> Loaded:
-        loaded = self._files.get(path)
+    def certificates(self, paths: Iterable[str]) -> tuple[asyncssh.SSHCertificate, ...]:
+        """Read the named certificates; one that cannot be read is none, as for ssh."""
+        for path in paths:
+            if path not in self._certificates:
+                self._certificates[path] = _read_certificates(path)
+        return tuple(certificate for path in paths for certificate in self._certificates[path])
+
+    def _load(self, path: str, certificates: tuple[str, ...]) -> Loaded:
+        loaded = self._files.get((path, certificates))
         if loaded is None:
-            loaded = self._files[path] = _read(path)
+            loaded = _read(path)
+            pairs = certified(loaded.pairs, self.certificates(certificates))
+            loaded = self._files[path, certificates] = replace(loaded, pairs=pairs)
         return loaded
 
 
-class Identity:
-    """The keys that one connection may offer, in order: named ones, the agent's, else the default files'."""
+def certified(
+    pairs: Sequence[asyncssh.SSHKeyPair], certificates: Iterable[asyncssh.SSHCertificate]
+) -> tuple[asyncssh.SSHKeyPair, ...]:
+    """Return the pairs, those with a certificate of their own before all others."""
+    found = []
+    for certificate in certificates:
+        for pair in pairs:
+            if not pair.has_cert and pair.key_public_data == certificate.key.public_data:
+                found.append(copy.copy(pair))
+                found[-1].set_certificate(certificate)
+    return (*found, *pairs)
 
-    def __init__(self, keyring: Keyring, files: tuple[Loaded, ...], *, use_agent: bool) -> None:
+
+class Identity:
+    """The keys that one connection may offer, in order: named ones or the default files', then the agent's."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        files: tuple[Loaded, ...],
+        certificates: tuple[str, ...] = (),
+        *,
+        agent: str | None,
+        only_named: bool,
+    ) -> None:
+        """Of the agent at the socket `agent`, the keys that the files name come first, or alone (`only_named`)."""
         self._keyring = keyring
         self._files = files
-        self._use_agent = use_agent
+        self._certificates = certificates
+        self._agent_path = agent
+        self._only_named = only_named
         self._queue = [pair for file in files for pair in file.pairs]
         self._agent: asyncssh.SSHAgentClient | None = None
-        self._ask_agent = use_agent and keyring.agent_path is not None
+        self._ask_agent = agent is not None
         self._agent_keys = 0
 
     def again(self) -> Identity:
         """Return the same keys for another connection."""
-        return Identity(self._keyring, self._files, use_agent=self._use_agent)
+        return Identity(
+            self._keyring, self._files, self._certificates, agent=self._agent_path, only_named=self._only_named
+        )
 
     async def next_key(self) -> asyncssh.SSHKeyPair | None:
         """Return the next key to offer, or None when there is no further one."""
@@ -89,12 +121,15 @@ class Identity:
     def story(self) -> str:
         """Say what was offered and what was not, and why."""
         told = [f"{file.path} ({file.skipped or 'refused'})" for file in self._files]
-        if self._agent_keys:
+        if self._agent_path is None:
+            off = "SSH_AUTH_SOCK is not set" if not os.environ.get("SSH_AUTH_SOCK") else "it is switched off"
+            told.append(f"no agent ({off})")
+        elif self._agent_keys:
             told.append(f"{self._agent_keys} keys of the agent (refused)")
-        elif self._keyring.agent_failure:
-            told.append(f"the agent ({self._keyring.agent_failure})")
-        elif self._keyring.agent_path is None:
-            told.append("no agent (SSH_AUTH_SOCK is not set)")
+        elif self._agent_path in self._keyring.agent_failures:
+            told.append(f"the agent ({self._keyring.agent_failures[self._agent_path]})")
+        elif self._only_named:
+            told.append("the agent (it holds none of these; IdentitiesOnly)")
         return "; ".join(told)
 
     def close(self) -> None:
@@ -103,33 +138,63 @@ class Identity:
             self._agent.close()
 
     async def _agent_pairs(self) -> list[asyncssh.SSHKeyPair]:
-        if self._keyring.agent_failure or self._keyring.agent_path is None:
+        path = self._agent_path
+        if path is None or path in self._keyring.agent_failures:
             return []
-        self._agent = asyncssh.SSHAgentClient(self._keyring.agent_path)
+        self._agent = asyncssh.SSHAgentClient(path)
         try:
             async with asyncio.timeout(_AGENT_PATIENCE_S):
                 pairs = list(await self._agent.get_keys())
         except TimeoutError:
-            self._keyring.agent_failure = f"did not answer within {_AGENT_PATIENCE_S:g} s"
+            self._keyring.agent_failures[path] = f"did not answer within {_AGENT_PATIENCE_S:g} s"
         except (OSError, ValueError) as error:
-            self._keyring.agent_failure = f"not usable: {error}"
+            self._keyring.agent_failures[path] = f"not usable: {error}"
         else:
-            self._agent_keys = len(pairs)
-            return pairs
+            return self._in_order(pairs)
         return []
+
+    def _in_order(self, pairs: Sequence[asyncssh.SSHKeyPair]) -> list[asyncssh.SSHKeyPair]:
+        """Return the agent's keys, those that the files name first or alone; without those that were offered already."""
+        named = {file.public for file in self._files if file.public}
+        offered = {pair.public_data for file in self._files for pair in file.pairs}
+        known = certified(pairs, self._keyring.certificates(self._certificates))
+        fresh = [pair for pair in known if pair.public_data not in offered]
+        first = [pair for pair in fresh if pair.key_public_data in named]
+        rest = [] if self._only_named else [pair for pair in fresh if pair.key_public_data not in named]
+        self._agent_keys = len(first) + len(rest)
+        return first + rest
 
 
 def _read(path: str) -> Loaded:
-    try:
-        return Loaded(path, tuple(asyncssh.load_keypairs(str(Path(path).expanduser()))))
-    except FileNotFoundError:
-        return Loaded(path, skipped="missing")
-    except RuntimeError:
+    if path.startswith("~"):
         return Loaded(path, skipped="nowhere: no such home")
+    try:
+        pairs = tuple(asyncssh.load_keypairs(path))
+    except FileNotFoundError:
+        return Loaded(path, skipped="missing", public=_public(f"{path}.pub"))
     except OSError as error:
-        return Loaded(path, skipped=f"unreadable: {error.strerror}")
+        return Loaded(path, skipped=f"unreadable: {error.strerror}", public=_public(f"{path}.pub"))
     except asyncssh.KeyEncryptionError:
-        return Loaded(path, skipped="encrypted; load it with ssh-add")
+        return Loaded(path, skipped=_ENCRYPTED, public=_public(f"{path}.pub"))
     except asyncssh.KeyImportError as error:
-        encrypted = "passphrase" in str(error).lower()
-        return Loaded(path, skipped="encrypted; load it with ssh-add" if encrypted else f"not usable: {error}")
+        if "passphrase" in str(error).lower():
+            return Loaded(path, skipped=_ENCRYPTED, public=_public(f"{path}.pub"))
+        public = _public(path)
+        skipped = "a public key: no agent holds its private one" if public else f"not usable: {error}"
+        return Loaded(path, skipped=skipped, public=public)
+    return Loaded(path, pairs, public=pairs[0].key_public_data if pairs else b"")
+
+
+def _public(path: str) -> bytes:
+    """Return the public key in a file, empty where there is none."""
+    try:
+        return asyncssh.read_public_key(path).public_data
+    except (OSError, asyncssh.KeyImportError):
+        return b""
+
+
+def _read_certificates(path: str) -> tuple[asyncssh.SSHCertificate, ...]:
+    try:
+        return tuple(asyncssh.load_certificates(path))
+    except (OSError, asyncssh.KeyImportError):
+        return ()

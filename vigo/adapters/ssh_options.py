@@ -1,39 +1,48 @@
-"""From inventory settings and ssh_config to asyncssh's options, built once for each distinct setting.
+"""From settings to asyncssh's options, built once for each distinct setting.
 
-asyncssh reads ssh_config; what it would read wrongly or must not decide (host keys, keys, jumps) is taken out of its hands
-here. Values of the inventory win. Never a password, never a prompt, never a forwarded agent.
+Who is reached and how is decided in `ssh_settings`; here it becomes what asyncssh takes. Never a password, never a prompt.
 """
 
 from __future__ import annotations
 
 import copy
-import getpass
 import os
 import socket
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import asyncssh
-from asyncssh.config import ConfigParseError, SSHClientConfig
-from asyncssh.encryption import get_default_encryption_algs
-from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
+from asyncssh.encryption import get_default_encryption_algs, get_encryption_algs
+from asyncssh.kex import get_default_kex_algs, get_kex_algs
+from asyncssh.mac import get_default_mac_algs, get_mac_algs
+from asyncssh.public_key import (
+    get_certificate_algs,
+    get_default_certificate_algs,
+    get_default_public_key_algs,
+    get_public_key_algs,
+)
 
+from vigo.adapters.ssh_config import ConfigFile
+from vigo.adapters.ssh_config_keywords import FOLLOWED
+from vigo.adapters.ssh_config_tokens import home_folder, login_name
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys, Known
-from vigo.adapters.ssh_keys import Identity, Keyring, home_folder
-from vigo.core.model import Host, HostKeyRule, Reason, SshSettings
+from vigo.adapters.ssh_keys import Identity, Keyring
+from vigo.adapters.ssh_settings import Settler
+from vigo.adapters.ssh_settings_read import Settings, SettingsError
+from vigo.core.errors import ConfigError
+from vigo.core.model import Host, HostKeyRule, Overrides, Reason
 
 _SSH_PORT = 22
 _FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
-_KEEPALIVE_INTERVAL_S = 15
-_KEEPALIVE_COUNT = 3
-_PLAIN = False
-"""For asyncssh's `reload`, `canonical` and `final`: the file is read once, as it stands."""
 _RSA_SIGNATURES = ("rsa-sha2-256", "rsa-sha2-512", "ssh-rsa")
+_FAMILIES: Final = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_Algorithms: TypeAlias = tuple[str | None, str | None, str | None, str | None, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +61,15 @@ class Endpoint:
     identity: Identity
     options: asyncssh.SSHClientConnectionOptions
     """Shared by hosts of equal settings; copied for each connection."""
-    orders_algorithms: bool
-    """False when ssh_config itself names the host key algorithms."""
+    host_key_algorithms: tuple[str, ...] | None = None
+    """The only ones that are taken, as ssh_config says; None takes all, those of known keys first."""
     host_keys: HostKeyRule = HostKeyRule.STRICT
     """What becomes of a key that no known_hosts file has; a flag is counted in."""
     jump: tuple[Endpoint, ...] = ()
     """The hops on the way, the one that is nearest to us first; empty is the direct way."""
     proxy_command: str | None = None
-    """A program for `/bin/sh -c` whose standard streams are the connection, its tokens expanded; of the first hop if
-    there are hops."""
+    """A program for `/bin/sh -c` whose standard streams are the connection, its tokens expanded; an endpoint behind hops
+    has none, but the first hop may."""
     connect_timeout_ms: int | None = None
     """What flag, inventory or ssh_config say; None leaves it to the policy."""
     forward_agent: str | None = None
@@ -76,6 +85,12 @@ class Endpoint:
         return replace(self, identity=self.identity.again())
 
     @property
+    def first_stop(self) -> tuple[str, int] | None:
+        """The name and port that TCP goes to: the first hop's or our own; None where a program connects."""
+        stop = self.jump[0] if self.jump else self
+        return None if stop.proxy_command else (stop.name, stop.port)
+
+    @property
     def place(self) -> str:
         """The host as an error names it."""
         return f"{self.user}@{self.name}" + ("" if self.port == _SSH_PORT else f":{self.port}")
@@ -85,98 +100,117 @@ class Endpoint:
 class Preparation:
     """Makes endpoints; holds what hosts of a run share."""
 
-    ssh_config: Path | None
+    settler: Settler
     host_keys: HostKeys
     keyring: Keyring
-    default_user: str
-    """Empty where the one who asks has no login name."""
-    _options: dict[str, asyncssh.SSHClientConnectionOptions]
+    _options: dict[_Algorithms, asyncssh.SSHClientConnectionOptions] = field(default_factory=dict)
+    _hops: dict[Settings, Endpoint] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, ssh_config: Path | None, host_keys: HostKeys, default_user: str | None) -> Preparation:
-        """Read the environment once: the agent's socket, the login name."""
-        user = default_user or _login_name()
-        return cls(ssh_config, host_keys, Keyring(os.environ.get("SSH_AUTH_SOCK") or None), user, {})
+    def make(
+        cls,
+        ssh_config: Path | Sequence[ConfigFile] | None,
+        host_keys: HostKeys,
+        default_user: str | None,
+        overrides: Overrides | None = None,
+    ) -> Preparation:
+        """Read the files and the environment once: one file, those of `config_files`, or none. Raises ConfigError."""
+        files = (ConfigFile(ssh_config),) if isinstance(ssh_config, Path) else ssh_config or ()
+        return cls(Settler.make(files, overrides or Overrides(), default_user), host_keys, Keyring())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the operator should hear once, as far as hosts were looked at: said by ssh_config and not followed."""
+        return tuple(self.settler.remarks)
 
     def endpoint(self, host: Host) -> Endpoint:
-        """Decide how a host is reached; raises Unreached where ssh_config asks for what cannot be done."""
-        settings = host.ssh
-        config = self._read_config(host.name, settings)
-        _refuse_proxies(config)
-        name = host.address or str(config.get("Hostname") or host.name)
-        alias = config.get("HostKeyAlias")
-        known_hosts, records = self._known_hosts(settings, config)
-        user = settings.user or str(config.get("User") or self.default_user)
-        if not user:
-            raise Unreached(
-                Reason.LOCAL, f"uid {os.getuid()} has no login name here; set `user` in the inventory or in ssh_config"
-            )
+        """Decide how a host is reached; raises Unreached where what is asked for cannot be done.
+
+        It waits for what `Match exec` runs: on an event loop, call `prepared`.
+        """
+        with _as_unreached():
+            return _reachable(self._endpoint(self.settler.settle_and_wait(host)))
+
+    async def prepared(self, host: Host) -> Endpoint:
+        """Decide like `endpoint`, without holding the event loop up; bounded by the host's connect deadline."""
+        with _as_unreached():
+            return _reachable(self._endpoint(await self.settler.settled(host)))
+
+    def _endpoint(self, settings: Settings) -> Endpoint:
+        rule = settings.host_keys
+        if self.host_keys.accept_new and rule is HostKeyRule.STRICT:
+            rule = HostKeyRule.ACCEPT_NEW
+        own = (self.host_keys.own,) if settings.records else ()
         return Endpoint(
-            name=name,
-            port=settings.port or int(config.get("Port") or _SSH_PORT),
-            user=user,
-            host_key_names=(str(alias),) if alias else tuple(dict.fromkeys((name, host.name))),
-            known_hosts=known_hosts,
-            records=records,
-            identity=self._identity(settings, config),
-            options=self._shared_options(config),
-            orders_algorithms="HostKeyAlgorithms" not in config,
+            name=settings.name,
+            port=settings.port,
+            user=settings.user,
+            host_key_names=settings.host_key_names,
+            known_hosts=(*map(_placed, settings.known_hosts), *own),
+            records=settings.records,
+            identity=self._identity(settings),
+            options=self._shared_options(settings),
+            host_key_algorithms=_host_key_choice(settings),
+            host_keys=rule,
+            jump=tuple(map(self._hop, settings.jump)),
+            proxy_command=settings.proxy_command,
+            connect_timeout_ms=settings.connect_timeout_ms,
+            forward_agent=settings.forward_agent,
+            address_family=_FAMILIES[settings.address_family],
+            bind_address=settings.bind_address,
+            authentications=settings.authentications,
         )
 
-    def _read_config(self, name: str, settings: SshSettings) -> Mapping[str, Any]:
-        if self.ssh_config is None or not self.ssh_config.exists():
-            return {}
-        user: Any = settings.user if settings.user is not None else ()
-        port: Any = settings.port if settings.port is not None else ()
-        try:
-            config = SSHClientConfig.load(
-                None, [self.ssh_config], _PLAIN, _PLAIN, _PLAIN, self.default_user, user, name, port
-            )
-        except (ConfigParseError, OSError, ValueError) as error:
-            raise Unreached(
-                Reason.LOCAL, f"ssh_config cannot be used: {error}; mend it or point vigo to another"
-            ) from error
-        return config.get_options(_PLAIN)
+    def _hop(self, settings: Settings) -> Endpoint:
+        """Return the one endpoint of a hop that all targets behind it share."""
+        endpoint = self._hops.get(settings)
+        if endpoint is None:
+            endpoint = self._hops[settings] = self._endpoint(settings)
+        return endpoint
 
-    def _known_hosts(self, settings: SshSettings, config: Mapping[str, Any]) -> tuple[tuple[Path, ...], bool]:
-        if settings.known_hosts is not None:
-            return (_expanded(settings.known_hosts),), False
-        home = self.keyring.home
-        own = () if home is None else (str(home / ".ssh/known_hosts"), str(home / ".ssh/known_hosts2"))
-        user = config.get("UserKnownHostsFile", own)
-        system = config.get("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"])
-        named = map(_expanded, (*user, *system))
-        return (*named, self.host_keys.own), True
-
-    def _identity(self, settings: SshSettings, config: Mapping[str, Any]) -> Identity:
-        if settings.identity is not None:
-            files = self.keyring.load([settings.identity])
-        elif config.get("IdentityFile"):
-            files = self.keyring.load(config["IdentityFile"])
+    def _identity(self, settings: Settings) -> Identity:
+        if settings.identity_files is None:
+            files = self.keyring.defaults(settings.certificate_files)
         else:
-            files = self.keyring.defaults()
-        return Identity(self.keyring, files, use_agent=not config.get("IdentitiesOnly"))
+            files = self.keyring.load(settings.identity_files, settings.certificate_files)
+        certificates = settings.certificate_files
+        return Identity(self.keyring, files, certificates, agent=settings.agent, only_named=settings.identities_only)
 
-    def _shared_options(self, config: Mapping[str, Any]) -> asyncssh.SSHClientConnectionOptions:
-        relevant = {key: value for key, value in config.items() if key not in _PER_HOST}
-        key = repr(sorted(relevant.items()))
+    def _shared_options(self, settings: Settings) -> asyncssh.SSHClientConnectionOptions:
+        key = (
+            settings.ciphers,
+            settings.kex_algorithms,
+            settings.macs,
+            settings.signature_algorithms,
+            settings.keepalive_ms,
+            settings.keepalive_count,
+        )
         options = self._options.get(key)
         if options is None:
-            options = self._options[key] = _build(relevant, self.default_user)
+            options = self._options[key] = _build(settings)
         return options
 
 
-_PER_HOST = {
-    "Hostname",
-    "Port",
-    "User",
-    "HostKeyAlias",
-    "IdentityFile",
-    "UserKnownHostsFile",
-    "GlobalKnownHostsFile",
-    "IdentitiesOnly",
-}
-"""Settings that an endpoint carries itself."""
+def _reachable(endpoint: Endpoint) -> Endpoint:
+    """Refuse the ways that the connector cannot go: going directly could reach another machine."""
+    stop = endpoint.jump[0] if endpoint.jump else endpoint
+    if stop.proxy_command:
+        raise Unreached(Reason.PROXY, "a proxy command is asked for, which vigo cannot do yet; give a direct address")
+    if endpoint.jump:
+        raise Unreached(
+            Reason.HOP, f"a jump by {stop.place} is asked for, which vigo cannot do yet; give a direct address"
+        )
+    return endpoint
+
+
+@contextmanager
+def _as_unreached() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        raise Unreached(error.reason, str(error)) from error
+    except ConfigError as error:
+        raise Unreached(Reason.LOCAL, str(error)) from error
 
 
 def for_connection(endpoint: Endpoint, known: Known) -> asyncssh.SSHClientConnectionOptions:
@@ -185,8 +219,9 @@ def for_connection(endpoint: Endpoint, known: Known) -> asyncssh.SSHClientConnec
     options.host, options.port, options.username = endpoint.name, endpoint.port, endpoint.user
     options.host_key_alias = endpoint.host_key_names[0]
     options.known_hosts = ([], _public_keys(known.authorities), _public_keys(known.revoked), [], [], [], [])
-    if endpoint.orders_algorithms:
-        options.server_host_key_algs = host_key_algorithms(known)
+    options.server_host_key_algs = list(endpoint.host_key_algorithms or host_key_algorithms(known))
+    options.public_key_auth = "publickey" in endpoint.authentications
+    options.agent_forward_path = endpoint.forward_agent
     return options
 
 
@@ -201,17 +236,10 @@ def host_key_algorithms(known: Known) -> list[str]:
     return certified + plain
 
 
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a uid without a line in passwd; OSError from Python 3.13 on
-        return ""
-
-
 @contextmanager
 def _somebody() -> Iterator[None]:
     """Let asyncssh, which gives up where nobody says who is asking, have a name and a home that lead nowhere."""
-    missing = {"LOGNAME": "nobody"} if not _login_name() else {}
+    missing = {"LOGNAME": "nobody"} if not login_name() else {}
     if home_folder() is None:
         missing["HOME"] = os.devnull
     os.environ.update(missing)
@@ -222,13 +250,12 @@ def _somebody() -> Iterator[None]:
             del os.environ[name]
 
 
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
+def _placed(path: str) -> Path:
+    if path.startswith("~"):
         raise Unreached(
             Reason.LOCAL, f"known_hosts {path} is nowhere: it names a home that this user has not; write the whole path"
-        ) from error
+        )
+    return Path(path)
 
 
 def _public_keys(entries: tuple[Any, ...]) -> list[asyncssh.SSHKey]:
@@ -241,47 +268,70 @@ def _public_keys(entries: tuple[Any, ...]) -> list[asyncssh.SSHKey]:
     return keys
 
 
-def _refuse_proxies(config: Mapping[str, Any]) -> None:
-    if config.get("ProxyJump"):
-        raise Unreached(
-            Reason.HOP,
-            f"ssh_config asks for ProxyJump {config['ProxyJump']}, which vigo cannot do yet; give a direct address",
+def _build(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
+    fast = dict.fromkeys((*_FAST_CIPHERS, *get_default_encryption_algs()))
+    with _somebody():
+        return asyncssh.SSHClientConnectionOptions(
+            config=None,
+            username=settings.user,
+            known_hosts=([], [], []),
+            encryption_algs=_chosen(settings, "ciphers", get_encryption_algs(), fast),
+            kex_algs=_chosen(settings, "kexalgorithms", get_kex_algs(), get_default_kex_algs()),
+            mac_algs=_chosen(settings, "macs", get_mac_algs(), get_default_mac_algs()),
+            signature_algs=_chosen(settings, "pubkeyacceptedalgorithms", get_public_key_algs(), get_public_key_algs()),
+            client_keys=None,
+            x509_trusted_certs=None,
+            gss_host=None,
+            host_based_auth=False,
+            kbdint_auth=False,
+            password_auth=False,
+            public_key_auth=True,
+            agent_forwarding=False,
+            x11_forwarding=False,
+            login_timeout=0,
+            keepalive_interval=settings.keepalive_ms / 1000,
+            keepalive_count_max=settings.keepalive_count,
+            encoding=None,
         )
-    if config.get("ProxyCommand"):
+
+
+def _host_key_choice(settings: Settings) -> tuple[str, ...] | None:
+    if settings.host_key_algorithms is None:
+        return None
+    known = get_certificate_algs() + get_public_key_algs()
+    default = get_default_certificate_algs() + get_default_public_key_algs()
+    return tuple(_chosen(settings, "hostkeyalgorithms", known, default))
+
+
+def _chosen(settings: Settings, key: str, known: Iterable[bytes], default: Iterable[bytes]) -> list[str]:
+    """Return the algorithms of one kind that ssh_config, inventory or flag leave. Raises Unreached for none."""
+    every = [name.decode() for name in default]
+    found = settings.values.get(key)
+    if not found:
+        return every
+    chosen = algorithms(str(found[0].value), [name.decode() for name in known], every)
+    if not chosen:
+        name = FOLLOWED[key][0]
         raise Unreached(
-            Reason.PROXY, "ssh_config asks for a ProxyCommand, which vigo cannot do yet; give a direct address"
+            Reason.LOCAL,
+            f"{found[0].origin}: {name} {found[0].value}: vigo knows none of these; name one of {', '.join(every)}",
         )
+    return chosen
 
 
-def _build(config: Mapping[str, Any], user: str) -> asyncssh.SSHClientConnectionOptions:
-    def chosen(name: str) -> Any:  # noqa: ANN401 - asyncssh's own "not given" is the empty tuple
-        return config.get(name, ())
+def algorithms(text: str, known: Sequence[str], default: Sequence[str]) -> list[str]:
+    """Return what a list of ssh_config stands for: `+` adds to the default, `-` takes from it, `^` puts first.
 
-    ciphers: Any = chosen("Ciphers")
-    if not ciphers:
-        ciphers = [cipher.decode() for cipher in dict.fromkeys((*_FAST_CIPHERS, *get_default_encryption_algs()))]
-    try:
-        with _somebody():
-            return asyncssh.SSHClientConnectionOptions(
-                config=None,
-                username=user,
-                known_hosts=([], [], []),
-                encryption_algs=ciphers,
-                kex_algs=chosen("KexAlgorithms"),
-                mac_algs=chosen("MACs"),
-                client_keys=None,
-                x509_trusted_certs=None,
-                gss_host=None,
-                host_based_auth=False,
-                kbdint_auth=False,
-                password_auth=False,
-                public_key_auth=True,
-                agent_forwarding=False,
-                x11_forwarding=False,
-                login_timeout=0,
-                keepalive_interval=config.get("ServerAliveInterval") or _KEEPALIVE_INTERVAL_S,
-                keepalive_count_max=config.get("ServerAliveCountMax", _KEEPALIVE_COUNT),
-                encoding=None,
-            )
-    except ValueError as error:
-        raise Unreached(Reason.LOCAL, f"ssh_config cannot be used: {error}; mend it") from error
+    Names that are not known here are passed over: another program's ssh_config may well know more.
+    """
+    mode, patterns = (text[0], text[1:].split(",")) if text[:1] in ("+", "-", "^") else ("", text.split(","))
+    named = [name for pattern in patterns for name in known if fnmatchcase(name, pattern)]
+    match mode:
+        case "-":
+            return [name for name in default if name not in named]
+        case "+":
+            return list(dict.fromkeys((*default, *named)))
+        case "^":
+            return list(dict.fromkeys((*named, *default)))
+        case _:
+            return list(dict.fromkeys(named))
