@@ -495,12 +495,13 @@ def test_the_digest_can_be_computed_by_anyone(store: Store, folder: Path) -> Non
 
 def test_pruning_drops_old_output_and_says_so(folder: Path) -> None:
     """What a younger event names stays, the event stands in the chain, and verify is content."""
-    clock = iter([datetime(2026, 1, 1, tzinfo=UTC)] * 6 + [datetime(2026, 3, 1, tzinfo=UTC)] * 99)
+    clock = iter([datetime(2026, 1, 1, tzinfo=UTC)] * 7 + [datetime(2026, 3, 1, tzinfo=UTC)] * 99)
     other = b"only in January"
     digest = hashlib.sha256(other).hexdigest()
     january = HostResult(Outcome.COMPLETE, stderr=Output(len(other), digest, len(other), digest, len(other)))
     with Store(folder, clock=lambda: next(clock)) as store:
         old, lock = store.dispatch(DISPATCHED)
+        store.append(old.task, [HostStarted("web-01", 0), HostStarted("web-02", 0)])
         store.append(old.task, [HostFinished("web-01", january), HostFinished("web-02", COMPLETE)], [other, KEPT])
         store.append(old.task, [DONE])
         lock.release()
@@ -509,7 +510,7 @@ def test_pruning_drops_old_output_and_says_so(folder: Path) -> None:
         run_task(store)
         pruned = store.prune("admin", "2026-02-01T00:00:00.000Z")
         assert pruned is not None
-        assert (pruned.outputs, pruned.before_seq) == (1, 8)
+        assert (pruned.outputs, pruned.before_seq) == (1, 10)
         assert store.prune("admin", "2026-02-01T00:00:00.000Z") is None
         assert store.kept(digest) is None
         assert store.kept(DIGEST) == KEPT

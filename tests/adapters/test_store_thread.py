@@ -367,10 +367,11 @@ def test_a_program_whose_journal_hangs_can_still_end(tmp_path: Path) -> None:
 @pytest.mark.faults
 def test_an_append_through_the_thread_costs_little_more(tmp_path: Path) -> None:
     """Measured beside the direct call, for writes that are synced and for those that are not."""
-    for kind, events in (
+    cases: tuple[tuple[str, list[Event]], ...] = (
         ("synced", [HostStarted("web-000", 0)]),
         ("not synced", [HostFinished("web-000", HostResult(Outcome.COMPLETE))]),
-    ):
+    )
+    for kind, events in cases:
         store, task = dispatched(tmp_path / kind)
         direct = [_timed(lambda: store.append(task, events)) for _ in range(500)]  # noqa: B023 - called at once
         threaded = asyncio.run(_threaded(store, task, events))
