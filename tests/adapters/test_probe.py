@@ -8,6 +8,9 @@ import ipaddress
 import os
 import socket
 import ssl
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,11 +26,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from vigo.adapters.probe import HttpProbe, closed_ports
-from vigo.engine.ports import Verdict
+from vigo.core.gate import Answer, AskTcp, AskUrl
 
 Reader: TypeAlias = asyncio.StreamReader
 Writer: TypeAlias = asyncio.StreamWriter
-Answer: TypeAlias = Callable[[Reader, Writer], Coroutine[Any, Any, None]]
+Reply: TypeAlias = Callable[[Reader, Writer], Coroutine[Any, Any, None]]
 
 SHORT_MS = 300
 """For peers that never come to an end; no test of a good answer depends on it."""
@@ -36,7 +39,7 @@ MIB = 1024 * 1024
 
 
 @contextlib.asynccontextmanager
-async def serving(answer: Answer, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
+async def serving(answer: Reply, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Run a server that reads the request's head and then answers; yields its port, and waits for nobody at the end."""
     at_work: set[asyncio.Task[None]] = set()
 
@@ -59,7 +62,7 @@ async def serving(answer: Answer, tls: ssl.SSLContext | None = None, host: str =
         await asyncio.gather(*at_work, return_exceptions=True)
 
 
-def sends(*pieces: bytes) -> Answer:
+def sends(*pieces: bytes) -> Reply:
     """Make an answer of these bytes, closed behind them."""
 
     async def answer(reader: Reader, writer: Writer) -> None:
@@ -73,7 +76,7 @@ def sends(*pieces: bytes) -> Answer:
     return answer
 
 
-def endless(head: bytes, piece: bytes, counted: list[int] | None = None) -> Answer:
+def endless(head: bytes, piece: bytes, counted: list[int] | None = None) -> Reply:
     """Make an answer whose pieces never end."""
 
     async def answer(reader: Reader, writer: Writer) -> None:
@@ -88,12 +91,14 @@ def endless(head: bytes, piece: bytes, counted: list[int] | None = None) -> Answ
     return answer
 
 
-def probe_one(answer: Answer, timeout_ms: int = GENEROUS_MS) -> Verdict:
+def probe_one(
+    answer: Reply, timeout_ms: int = GENEROUS_MS, expect: tuple[tuple[int, int], ...] = ((200, 299),)
+) -> Answer:
     """Ask a server that answers like this."""
 
-    async def ask() -> Verdict:
+    async def ask() -> Answer:
         async with serving(answer) as port:
-            return await HttpProbe(timeout_ms).check(f"http://127.0.0.1:{port}/health?deep=1")
+            return await HttpProbe(timeout_ms, expect).ask(AskUrl(f"http://127.0.0.1:{port}/health?deep=1"))
 
     return asyncio.run(ask())
 
@@ -133,9 +138,9 @@ OK = b"HTTP/1.1 200 OK\r\n\r\n"
 )
 def test_only_a_whole_2xx_head_passes(answer: bytes, passed: bool, detail: str) -> None:  # noqa: FBT001 - a table's column
     """The status line and the headers decide; redirects, early ends and other protocols are verdicts with a reason."""
-    verdict = probe_one(sends(answer))
-    assert (verdict.passed, verdict.detail) == (passed, detail)
-    assert verdict.duration_ms >= 0
+    found = probe_one(sends(answer))
+    assert (found.passed, found.detail) == (passed, detail)
+    assert found.duration_ms >= 0
 
 
 def test_the_request_is_plain_and_names_host_and_path() -> None:
@@ -188,10 +193,10 @@ def http_server() -> Iterator[tuple[str, list[str]]]:
 def test_a_redirect_is_not_followed(http_server: tuple[str, list[str]]) -> None:
     """A login page's 200 must not pass for a healthy service: the target is never asked."""
     url, asked = http_server
-    verdict = asyncio.run(HttpProbe(GENEROUS_MS).check(f"{url}/moved"))
-    assert (verdict.passed, verdict.detail) == (False, "HTTP 302")
+    found = asyncio.run(HttpProbe(GENEROUS_MS).ask(AskUrl(f"{url}/moved")))
+    assert (found.passed, found.detail) == (False, "HTTP 302")
     assert asked == ["/moved"]
-    assert asyncio.run(HttpProbe(GENEROUS_MS).check(f"{url}/health")).passed
+    assert asyncio.run(HttpProbe(GENEROUS_MS).ask(AskUrl(f"{url}/health"))).passed
 
 
 def test_proxies_of_the_environment_are_ignored(
@@ -201,7 +206,7 @@ def test_proxies_of_the_environment_are_ignored(
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert asyncio.run(HttpProbe(GENEROUS_MS).check(f"{http_server[0]}/health")).passed
+    assert asyncio.run(HttpProbe(GENEROUS_MS).ask(AskUrl(f"{http_server[0]}/health"))).passed
 
 
 # --- peers that never come to an end
@@ -222,19 +227,19 @@ async def _drip(reader: Reader, writer: Writer) -> None:
 
 
 @pytest.mark.parametrize("answer", [_silence, _drip], ids=["silent", "drips"])
-def test_a_peer_that_keeps_us_waiting_fails_at_the_deadline(answer: Answer) -> None:
+def test_a_peer_that_keeps_us_waiting_fails_at_the_deadline(answer: Reply) -> None:
     """One deadline over all of it: a byte now and then does not extend it."""
-    verdict = probe_one(answer, SHORT_MS)
-    assert (verdict.passed, verdict.detail) == (False, f"no answer within {SHORT_MS}ms")
-    assert verdict.duration_ms >= SHORT_MS
+    found = probe_one(answer, SHORT_MS)
+    assert (found.passed, found.detail) == (False, f"no answer within {SHORT_MS}ms")
+    assert found.duration_ms >= SHORT_MS
 
 
 def test_a_peer_that_accepts_but_speaks_no_tls_fails_at_the_deadline() -> None:
     """The handshake is under the same deadline."""
 
-    async def ask() -> Verdict:
+    async def ask() -> Answer:
         async with serving(_silence) as port:
-            return await HttpProbe(SHORT_MS).check(f"https://127.0.0.1:{port}/")
+            return await HttpProbe(SHORT_MS).ask(AskUrl(f"https://127.0.0.1:{port}/"))
 
     assert asyncio.run(ask()).detail == f"no answer within {SHORT_MS}ms"
 
@@ -249,17 +254,17 @@ INTERIM_FLOOD = endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" *
 
 
 @pytest.mark.parametrize("answer", [ENDLESS_BODY, BAD_CHUNKS, GZIP_BOMB], ids=["10 GB", "bad chunks", "gzip bomb"])
-def test_a_body_is_not_read(answer: Answer) -> None:
+def test_a_body_is_not_read(answer: Reply) -> None:
     """The head decides; what the body would do to a reader does not matter."""
-    verdict = probe_one(answer)
-    assert (verdict.passed, verdict.detail) == (True, "HTTP 200")
+    found = probe_one(answer)
+    assert (found.passed, found.detail) == (True, "HTTP 200")
 
 
 @pytest.mark.parametrize("answer", [HEADER_FLOOD, ONE_LONG_HEADER, INTERIM_FLOOD], ids=["many", "one", "interim"])
-def test_a_flood_of_headers_is_cut_off(answer: Answer) -> None:
+def test_a_flood_of_headers_is_cut_off(answer: Reply) -> None:
     """16 KiB is more than any health endpoint needs."""
-    verdict = probe_one(answer)
-    assert (verdict.passed, verdict.detail) == (False, "headers of more than 16 KiB")
+    found = probe_one(answer)
+    assert (found.passed, found.detail) == (False, "headers of more than 16 KiB")
 
 
 def test_headers_up_to_the_bound_are_read() -> None:
@@ -281,10 +286,10 @@ def test_hostile_answers_cost_no_memory_and_little_traffic() -> None:
         async with serving(flood) as flood_port, serving(ENDLESS_BODY) as body_port:
             urls = [f"http://127.0.0.1:{port}/" for port in (flood_port, body_port)]
             for url in urls * 3:
-                await probe.check(url)
+                await probe.ask(AskUrl(url))
             before = process.memory_info().rss
             for _ in range(25):
-                assert [(await probe.check(url)).passed for url in urls] == [False, True]
+                assert [(await probe.ask(AskUrl(url))).passed for url in urls] == [False, True]
             return process.memory_info().rss - before
 
     assert asyncio.run(ask()) <= 5_000_000
@@ -303,10 +308,9 @@ def closed_port() -> int:
 
 
 def test_a_refused_connection_is_a_verdict() -> None:
-    """It says that there was no answer, and why."""
-    verdict = asyncio.run(HttpProbe(GENEROUS_MS).check(f"http://127.0.0.1:{closed_port()}/"))
-    assert not verdict.passed
-    assert verdict.detail.startswith("no answer: ")
+    """Somebody is there, and nobody listens."""
+    found = asyncio.run(HttpProbe(GENEROUS_MS).ask(AskUrl(f"http://127.0.0.1:{closed_port()}/")))
+    assert (found.passed, found.detail) == (False, "refused")
 
 
 def test_a_reset_connection_is_a_verdict() -> None:
@@ -317,9 +321,9 @@ def test_a_reset_connection_is_a_verdict() -> None:
         writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         writer.transport.abort()
 
-    verdict = probe_one(answer)
-    assert not verdict.passed
-    assert verdict.detail.startswith(("no answer: ", "connection closed"))
+    found = probe_one(answer)
+    assert not found.passed
+    assert found.detail.startswith(("no answer: ", "connection closed"))
 
 
 @pytest.mark.parametrize(
@@ -337,23 +341,139 @@ def test_a_reset_connection_is_a_verdict() -> None:
 )
 def test_a_url_that_names_nothing_is_a_verdict_too(url: str) -> None:
     """The port promises a verdict whatever goes wrong; the reading at the edge refuses most of these before."""
-    verdict = asyncio.run(HttpProbe(GENEROUS_MS).check(url))
-    assert not verdict.passed
-    assert verdict.detail
-    assert "pw" not in verdict.detail
+    found = asyncio.run(HttpProbe(GENEROUS_MS).ask(AskUrl(url)))
+    assert not found.passed
+    assert found.detail
+    assert "pw" not in found.detail
 
 
 def test_an_ipv6_literal_is_connected_to() -> None:
     """In brackets, as URLs write it; on a machine without IPv6 that is a verdict as well."""
 
-    async def ask() -> Verdict:
+    async def ask() -> Answer:
         async with serving(sends(OK), host="::1") as port:
-            return await HttpProbe(GENEROUS_MS).check(f"http://[::1]:{port}/")
+            return await HttpProbe(GENEROUS_MS).ask(AskUrl(f"http://[::1]:{port}/"))
 
     try:
         assert asyncio.run(ask()).passed
     except OSError:
-        assert not asyncio.run(HttpProbe(GENEROUS_MS).check("http://[::1]:9/")).passed
+        assert not asyncio.run(HttpProbe(GENEROUS_MS).ask(AskUrl("http://[::1]:9/"))).passed
+
+
+# --- what is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expect", "passed"),
+    [
+        (302, ((200, 299),), False),
+        (302, ((200, 299), (302, 302)), True),
+        (404, ((404, 404),), True),
+        (200, ((404, 404),), False),
+        (204, ((205, 299),), False),
+        (300, ((200, 299),), False),
+        (599, ((200, 299), (500, 599)), True),
+        (200, (), False),
+    ],
+)
+def test_the_expected_status_codes_are_healthy_and_no_others(
+    status: int,
+    expect: tuple[tuple[int, int], ...],
+    passed: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Both ends of a range are in it; a redirect passes only where it is expected, and is never followed."""
+    found = probe_one(sends(f"HTTP/1.1 {status} X\r\nLocation: /health\r\n\r\n".encode()), expect=expect)
+    assert (found.passed, found.detail) == (passed, f"HTTP {status}")
+
+
+# --- TCP
+
+
+def ask_tcp(address: str, port: int, timeout_ms: int = GENEROUS_MS) -> Answer:
+    """Ask whether a port accepts connections."""
+    return asyncio.run(HttpProbe(timeout_ms).ask(AskTcp("web-01", address, port)))
+
+
+def test_a_port_that_accepts_is_healthy_and_is_told_nothing() -> None:
+    """Connected, and closed at once."""
+    received: list[bytes] = []
+
+    async def listen(reader: Reader, writer: Writer) -> None:
+        del writer
+        received.append(await reader.read())
+
+    async def ask() -> Answer:
+        async with serving(listen) as port:
+            answer = await HttpProbe(GENEROUS_MS).ask(AskTcp("web-01", "127.0.0.1", port))
+            async with asyncio.timeout(GENEROUS_MS / 1000):
+                while not received:  # noqa: ASYNC110 - the server has no event of its own
+                    await asyncio.sleep(0.001)
+            return answer
+
+    found = asyncio.run(ask())
+    assert (found.passed, found.detail) == (True, "connected")
+    assert received == [b""]
+
+
+def test_a_port_that_does_not_accept_says_how() -> None:
+    """Refused, silent, or a name that nobody knows."""
+    assert ask_tcp("127.0.0.1", closed_port()).detail == "refused"
+    with blackhole() as port:
+        found = ask_tcp("127.0.0.1", port, SHORT_MS)
+    assert (found.passed, found.detail) == (False, f"no answer within {SHORT_MS}ms")
+    assert ask_tcp("a" * 64, 80).detail.startswith("no answer: ")
+
+
+def test_deadlines_of_whole_seconds_are_told_in_seconds() -> None:
+    """As the operator wrote them."""
+    with blackhole() as port:
+        assert ask_tcp("127.0.0.1", port, 1_000).detail == "no answer within 1s"
+
+
+# --- names
+
+
+def test_a_dead_resolver_delays_nothing_but_its_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A20: far more names than there are threads; a service given by address is asked at once, and the program ends."""
+    release = threading.Event()
+    asked: list[str] = []
+
+    def never(name: str) -> OSError:
+        asked.append(name)
+        release.wait(60)
+        return OSError("too late")
+
+    monkeypatch.setattr("vigo.adapters.resolve._look_up", never)
+
+    async def ask() -> tuple[Answer, list[Answer]]:
+        async with serving(sends(OK)) as port:
+            probe = HttpProbe(SHORT_MS)
+            dead = [asyncio.create_task(probe.ask(AskUrl(f"http://dead{n}.example/"))) for n in range(60)]
+            await asyncio.sleep(0)
+            good = await HttpProbe(GENEROUS_MS).ask(AskUrl(f"http://127.0.0.1:{port}/"))
+            assert not any(task.done() for task in dead)
+            await asyncio.to_thread(lambda: None)  # asyncio's own threads are free
+            return good, await asyncio.gather(*dead)
+
+    try:
+        good, dead = asyncio.run(ask())
+    finally:
+        release.set()
+    assert good.passed
+    assert {answer.detail for answer in dead} == {f"no answer within {SHORT_MS}ms"}
+    assert len(asked) == 16, "what was given up is not looked up any more"
+
+
+def test_a_dead_resolver_does_not_keep_the_program_from_ending() -> None:
+    """The threads are daemons."""
+    code = """
+        import asyncio, threading
+        from vigo.adapters import probe, resolve
+        resolve._look_up = lambda name: threading.Event().wait()
+        assert asyncio.run(probe.closed_ports({"web-01": ("dead.example", 22)}, 50)) == ("web-01",)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60, check=False)
+    assert done.returncode == 0
 
 
 # --- TLS
@@ -385,26 +505,26 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def ask_over_tls(certificate: Path, host: str = "127.0.0.1") -> Verdict:
+def ask_over_tls(certificate: Path, host: str = "127.0.0.1") -> Answer:
     """Ask a healthy server that shows this certificate."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
 
-    async def ask() -> Verdict:
+    async def ask() -> Answer:
         async with serving(sends(OK), tls) as port:
             probe = HttpProbe(GENEROUS_MS)
-            verdict = await probe.check(f"https://{host}:{port}/")
-            assert verdict.passed == (await probe.check(f"https://{host}:{port}/")).passed
-            return verdict
+            found = await probe.ask(AskUrl(f"https://{host}:{port}/"))
+            assert found.passed == (await probe.ask(AskUrl(f"https://{host}:{port}/"))).passed
+            return found
 
     return asyncio.run(ask())
 
 
 def test_a_self_signed_certificate_does_not_pass(certificate: Path) -> None:
     """Nobody vouches for it, and the verdict says so."""
-    verdict = ask_over_tls(certificate)
-    assert not verdict.passed
-    assert verdict.detail.startswith("certificate not trusted: self")
+    found = ask_over_tls(certificate)
+    assert not found.passed
+    assert found.detail.startswith("certificate not trusted: self")
 
 
 def test_a_trusted_certificate_passes_for_its_own_name_alone(
@@ -426,13 +546,13 @@ def test_plain_http_behind_https_is_a_verdict() -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
 
-    async def ask() -> Verdict:
+    async def ask() -> Answer:
         async with serving(answer) as port:
-            return await HttpProbe(GENEROUS_MS).check(f"https://127.0.0.1:{port}/")
+            return await HttpProbe(GENEROUS_MS).ask(AskUrl(f"https://127.0.0.1:{port}/"))
 
-    verdict = asyncio.run(ask())
-    assert not verdict.passed
-    assert verdict.detail.startswith("no answer: ")
+    found = asyncio.run(ask())
+    assert not found.passed
+    assert found.detail.startswith("no answer: ")
 
 
 # --- ports
@@ -484,6 +604,55 @@ def test_silent_ports_are_waited_for_side_by_side() -> None:
         closed = asyncio.run(closed_ports({f"h{n}": ("127.0.0.1", port) for n in range(40)}, SHORT_MS))
         assert len(closed) == 40
         assert monotonic() - begin < 40 * SHORT_MS / 1000 / 2
+
+
+def most_at_once(count: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Probe silent ports and return how many were open at the same moment."""
+    at_once: list[int] = [0, 0]
+
+    async def silent(addresses: object, port: int) -> socket.socket:
+        del addresses, port
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            at_once[0] -= 1
+        raise AssertionError
+
+    monkeypatch.setattr("vigo.adapters.probe.connect", silent)
+    closed = asyncio.run(closed_ports({f"h{n}": ("127.0.0.1", 22) for n in range(count)}, 50))
+    assert len(closed) == count
+    return at_once[1]
+
+
+def test_up_to_a_thousand_ports_are_probed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that 10,000 dead hosts take ten deadlines, 20 s, and not forty."""
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (65_536, 65_536))
+    assert most_at_once(2_500, monkeypatch) == 1_000
+
+
+@pytest.mark.parametrize("limit", [64, 256])
+def test_a_limit_on_open_files_is_kept_to(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C6: fewer at once, and no port is called closed for want of a descriptor."""
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (limit, limit))
+    assert 1 <= most_at_once(300, monkeypatch) < limit - 32
+
+
+def test_ports_are_all_found_open_below_a_low_limit() -> None:
+    """With the real limit on a real process: more open ports than there are descriptors."""
+    code = """
+        import asyncio, resource, socket
+        from vigo.adapters.probe import closed_ports
+        resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+            port = server.getsockname()[1]
+            print(asyncio.run(closed_ports({f"h{n}": ("127.0.0.1", port) for n in range(100)}, 30_000)))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("()\n", "")
 
 
 def test_no_ports_at_all_are_no_closed_ports() -> None:

@@ -226,9 +226,9 @@ Path({str(sshd_farm.directory / "told")!r}).write_text(result.reason + " " + res
 def test_names_that_do_not_resolve_are_named(sshd_farm: Farm, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver that says no, and one that never answers while a host given by address runs."""
     unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-    monkeypatch.setattr("vigo.adapters.ssh_resolve._look_up", lambda _name: unknown)
+    monkeypatch.setattr("vigo.adapters.resolve._look_up", lambda _name: unknown)
     assert reason(sshd_farm, sshd_farm.host(server, address="no.such.example")) is Reason.DNS
-    monkeypatch.setattr("vigo.adapters.ssh_resolve._look_up", lambda _name: time.sleep(30))
+    monkeypatch.setattr("vigo.adapters.resolve._look_up", lambda _name: time.sleep(30))
 
     async def scenario() -> tuple[Ended, Ended]:
         transport = sshd_farm.transport(SHORT)
