@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +18,8 @@ from typing import Self
 from vigo.core.errors import JournalError
 
 _POLL_S = 0.01
+_LOOK_S = 0.2
+"""How long a lock may be taken by those who only look whether a task runs."""
 
 
 class RunLock:
@@ -30,16 +32,19 @@ class RunLock:
     def __init__(self, folder: Path, task: str) -> None:
         self.task = task
         self._path = _lock_path(folder, task)
-        fd = _take(self._path)
+        self._request = request_path(folder, task)
+        fd = _take_soon(self._path, _LOOK_S)
         if fd is None:
             raise JournalError(f"task {task} is run by another process; wait for it or cancel it there")
         self._fd: int | None = fd
+        self._drop_request()  # it was for a process that is no more
 
     def release(self) -> None:
         """Give the lock back and remove its file; again is harmless."""
         if self._fd is None:
             return
         fd, self._fd = self._fd, None
+        self._drop_request()
         try:
             # Still held, so nobody else can hold a lock on this path: whoever waits finds the file gone and takes anew.
             self._path.unlink(missing_ok=True)
@@ -47,6 +52,10 @@ class RunLock:
             pass  # a lock file that stays (read-only by now) is free, and a free lock means the same as none
         finally:
             os.close(fd)
+
+    def _drop_request(self) -> None:
+        with suppress(OSError):  # as with the lock's file: without a holder it means nothing
+            self._request.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -87,11 +96,9 @@ def held(path: Path, wait_ms: int) -> Iterator[None]:
 
     Raises JournalError when another process keeps it longer than `wait_ms`.
     """
-    deadline = time.monotonic() + wait_ms / 1000
-    while (fd := _take(path)) is None:
-        if time.monotonic() >= deadline:
-            raise JournalError(f"{path}: held by another process for more than {wait_ms} ms; see `fuser {path}`")
-        time.sleep(_POLL_S)
+    fd = _take_soon(path, wait_ms / 1000)
+    if fd is None:
+        raise JournalError(f"{path}: held by another process for more than {wait_ms} ms; see `fuser {path}`")
     try:
         yield
     finally:
@@ -100,6 +107,19 @@ def held(path: Path, wait_ms: int) -> Iterator[None]:
 
 def _lock_path(folder: Path, task: str) -> Path:
     return folder / f"{task}.lock"
+
+
+def request_path(folder: Path, task: str) -> Path:
+    """Return where a request for a running task lies, beside its lock."""
+    return folder / f"{task}.cancel"
+
+
+def _take_soon(path: Path, patience_s: float) -> int | None:
+    """Take the lock as soon as it is free; None when that is not within so many seconds."""
+    deadline = time.monotonic() + patience_s
+    while (fd := _take(path)) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return fd
 
 
 def _take(path: Path) -> int | None:

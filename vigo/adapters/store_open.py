@@ -108,7 +108,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith((JOURNAL, HEAD, LOCKS)) or name.endswith(".lock")
+    return name.startswith((JOURNAL, HEAD, LOCKS)) or name.endswith(".lock") or ".cancel" in name
 
 
 def refuse_planted(folder: Path) -> None:
