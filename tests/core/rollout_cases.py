@@ -1,31 +1,80 @@
-"""Random cases for the rollout: a plan, what happens on each host, and in which order."""
+"""Random cases for the rollout: a plan, what happens on each host and in which order, and who interferes when."""
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from tests.core.rollout_model import Case
+from hypothesis import strategies as st
 
 ENDS = ("complete", "failed", "timeout", "unreachable", "rejected", "lost")
 
 
+@dataclass(frozen=True)
+class Case:
+    """A task's plan and everything that will happen to it. A turn is one step of the loop, whatever the step is."""
+
+    batches: tuple[tuple[str, ...], ...]
+    ends: Mapping[str, str]
+    fanout: int = 100
+    failures: str | None = None
+    unreachable: str | None = None
+    gated: bool = False
+    answers: tuple[bool, ...] = ()
+    """What the gates find, in the order of asking; healthy after the last one."""
+    baseline: bool = False
+    pause: bool = False
+    stop_after: int | None = None
+    when_stopped: str = "aborted"
+    """Or `paused`: what a budget or a gate does to the task."""
+    picks: tuple[int, ...] = (0,)
+    """Which of the running hosts ends, turn by turn, over and over."""
+    acts: Mapping[int, str] = field(default_factory=dict)
+    """Turn -> `cancelled`, or `interrupted` (the control process dies), before the step of that turn is done."""
+    resumes: tuple[tuple[bool, int | None], ...] = ()
+    """For each resume: whether hosts that were in flight start again, and its `stop_after`."""
+
+
+def names(count: int, first: int = 0) -> tuple[str, ...]:
+    """Return host names in plan order."""
+    return tuple(f"h{number}" for number in range(first, first + count))
+
+
+def case_of(*batches: tuple[str, ...], **settings: object) -> Case:
+    """Make a case in which every host completes unless `ends` says otherwise."""
+    ends = {host: "complete" for batch in batches for host in batch}
+    ends.update(settings.pop("ends", {}))  # type: ignore[call-overload]
+    return Case(batches, ends, **settings)  # type: ignore[arg-type]
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Draw a case of up to six batches of six hosts, more than half of which complete."""
+def cases(draw: st.DrawFn, *, undisturbed: bool = False) -> Case:
+    """Draw a case of up to six batches of six hosts, more than half of which complete.
+
+    Half of the cases are left alone; `undisturbed` leaves all of them alone: no cancel, no crash, no resume.
+    """
     sizes = draw(st.lists(st.integers(1, 6), max_size=6))
-    hosts = tuple(f"h{number}" for number in range(sum(sizes)))
+    hosts = names(sum(sizes))
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    batches = tuple(hosts[start : start + size] for start, size in zip(starts, sizes, strict=True))
     ends = draw(st.lists(st.sampled_from(("complete",) * 6 + ENDS), min_size=len(hosts), max_size=len(hosts)))
     budget = st.none() | st.integers(0, 5).map(str) | st.integers(0, 100).map("{}%".format)
-    passes = st.tuples(*[st.sampled_from((True, True, True, False)) for _ in batches])
+    leg = st.none() | st.integers(1, 4)
+    acts = st.dictionaries(
+        st.integers(0, 40), st.sampled_from(("cancelled", "interrupted", "interrupted", "interrupted")), max_size=4
+    )
     return Case(
-        batches=batches,
+        batches=tuple(hosts[start : start + size] for start, size in zip(starts, sizes, strict=True)),
         ends=dict(zip(hosts, ends, strict=True)),
         fanout=draw(st.integers(1, 8)),
         failures=draw(budget),
         unreachable=draw(budget),
-        gates=draw(st.none() | passes),
+        gated=draw(st.booleans()),
+        answers=tuple(draw(st.lists(st.sampled_from((True, True, True, False)), max_size=9))),
+        baseline=draw(st.booleans()),
+        pause=draw(st.booleans()),
+        stop_after=draw(leg),
+        when_stopped=draw(st.sampled_from(("aborted", "paused"))),
         picks=tuple(draw(st.lists(st.integers(0, 7), min_size=1, max_size=8))),
-        cancel_at=draw(st.just(-1) | st.integers(0, 30)),
+        acts={} if undisturbed else draw(st.just({}) | acts),
+        resumes=() if undisturbed else tuple(draw(st.lists(st.tuples(st.booleans(), leg), max_size=5))),
     )

@@ -118,6 +118,7 @@ class Run:
         self._unreachable_max = None if policy.unreachable_max is None else policy.unreachable_max.of(total)
         self._failures: list[str] = []
         self._unreachable: list[str] = []
+        self._again: set[str] = set()
         self._is_baselined = not (policy.gate.is_set and policy.gate.baseline)
         self._is_rested = True
         self._leg_ends = policy.stop_after
@@ -183,14 +184,14 @@ class Run:
         """Return the host's outcome, or None while it has none.
 
         What a finished task never started was skipped. `interrupted` says that the control process died: what was in
-        flight then is lost, the rest was skipped.
+        flight then is lost, the rest was skipped. What was to start again after a crash, and did not, is lost too.
         """
         result = self.results.get(host)
         if result is not None:
             return result.outcome
-        if interrupted and host in self.in_flight:
-            return Outcome.LOST
-        return Outcome.SKIPPED if interrupted or self.finished is not None else None
+        if not interrupted and self.finished is None:
+            return None
+        return Outcome.LOST if host in self.in_flight or host in self._again else Outcome.SKIPPED
 
     def counts(self, *, interrupted: bool = False) -> Counter[Outcome]:
         """Return how many hosts have each outcome; hosts without one are not counted."""
@@ -235,6 +236,7 @@ class Run:
             raise ValueError(f"host {event.host!r} may not start in batch {event.batch} now")
         self._move_cursor(event.host)
         self.in_flight[event.host] = event
+        self._again.discard(event.host)
 
     def _host_finished(self, event: HostFinished) -> None:
         if self.in_flight.pop(event.host, None) is None:
@@ -247,7 +249,7 @@ class Run:
         self._leave_if_over()
 
     def _leave_if_over(self) -> None:
-        if self._left == 0 and not self._policy.gate.is_set:
+        if self._left == 0 and self.batch < len(self.batches) and not self._policy.gate.is_set:
             self._leave()
 
     def _move_cursor(self, host: str) -> None:
@@ -314,10 +316,9 @@ class Run:
         if self.in_flight.keys() != {*event.lost, *event.again}:
             raise ValueError("a resume has to say what becomes of each host that was in flight, and of no other")
         only_ends = self.halted is not None and (self.cancelled or self._policy.on_stop is OnStop.ABORT)
-        # Where nobody starts again, a host that was to be is lost as well: skipped would say that it never ran.
-        lost = event.lost + event.again if only_ends else event.lost
         self.in_flight.clear()
-        self.results.update(dict.fromkeys(lost, _LOST))
+        self.results.update(dict.fromkeys(event.lost, _LOST))
+        self._again.update(event.again)
         self.paused = None
         if only_ends:
             return
