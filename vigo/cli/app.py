@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_group_from_info
+from typer.main import get_command, get_group_from_info
 from typer.models import TyperInfo
 
 from vigo import __version__
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 _GROUPS = {
     "task": "Run a command or a named task on hosts; look at runs.",
     "inventory": "See which hosts there are, and check the files that name them.",
+    "traits": "Ask hosts what they are; look at what is known of them.",
     "guard": "Ask the guards about a command, and see their rules.",
     "audit": "Check the journal and look things up in it.",
     "lab": "A fleet to try things on: real SSH servers on this machine.",
 }
 """Name of a group, which is also its module here -> its line in the help."""
+
+_COMMANDS = {"query": ("traits", "query_app", "Show the value that hosts have for a trait, or count them by value.")}
+"""Name of a command of its own -> its module here, its app in it, its line in the help."""
 
 
 class LazyGroup(TyperGroup):
@@ -36,6 +40,9 @@ class LazyGroup(TyperGroup):
             command = get_group_from_info(
                 group, pretty_exceptions_short=False, rich_markup_mode=None, suggest_commands=True
             )
+        if name in _COMMANDS:
+            module, own, _ = _COMMANDS[name]
+            command = get_command(getattr(import_module(f"vigo.cli.{module}"), own))
         return name, command, rest
 
 
@@ -49,6 +56,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, _help in _GROUPS.items():
+    app.add_typer(typer.Typer(help=_help), name=_name)
+for _name, (_, _, _help) in _COMMANDS.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 
 

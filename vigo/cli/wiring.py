@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vigo.adapters.places import config_folder, data_folder
 from vigo.cli.console import Console
-from vigo.core.errors import ConfigError
+from vigo.core.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:  # what `--version` need not load
     from vigo.adapters.ssh import SshTransport
@@ -34,10 +34,24 @@ def load_inventory(option: str | None, console: Console | None = None) -> Invent
     from vigo.adapters.inventory_yaml import load
 
     path, why = find_inventory(option)
-    inventory = load(path)
+    inventory = _with_traits(load(path), path)
     count = len(inventory.hosts)
     (console or Console.of_process()).say(f"inventory: {path} ({why}; {count} host{'' if count == 1 else 's'})")
     return inventory
+
+
+def _with_traits(inventory: Inventory, path: Path) -> Inventory:
+    """Lay what was gathered under the inventory; where nothing was, this costs a look at one folder."""
+    try:
+        data = data_folder()
+    except JournalError:
+        return inventory  # nowhere to keep anything
+    if not _is_there(data / "traits"):
+        return inventory
+    from vigo.adapters.trait_store import TraitStore
+
+    known = TraitStore(data, path).load(inventory.hosts)
+    return inventory.with_traits(known) if known else inventory
 
 
 def site_policy() -> SitePolicy:

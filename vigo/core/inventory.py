@@ -17,7 +17,7 @@ from vigo.core.errors import NoMatchError
 from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Host, TraitValue
 from vigo.core.nodes import MapNode
-from vigo.core.traits import Layer, layer, walk
+from vigo.core.traits import layer, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +79,19 @@ class Inventory:
         """Return this inventory with what is known by host name laid under its own traits: what the file says wins."""
         hosts: list[Host] = []
         under: dict[str, Gathered] = {}
-        layered: dict[int, Layer] = {}
+        standing: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}  # few hosts differ in which traits they have
         for host in self.hosts:
             known = gathered.get(host.name)
             if known is None:
                 hosts.append(host)
                 continue
-            # Hosts of the same groups share one map of traits, which is kept alive by them.
-            own = layered.get(id(host.traits)) or layered.setdefault(id(host.traits), layer(host.traits))
-            merged = own.over(layer(known.values)).values
-            seen = {path: value for path, value in known.values.items() if path in merged and path not in own.values}
+            paths = tuple(host.traits), tuple(known.values)
+            if paths not in standing:
+                merged = layer(host.traits).over(layer(known.values)).values
+                standing[paths] = tuple(path for path in paths[1] if path in merged and path not in host.traits)
+            seen = {path: known.values[path] for path in standing[paths]}
             under[host.name] = replace(known, values=seen)
-            hosts.append(replace(host, traits=merged))
+            hosts.append(replace(host, traits={**seen, **host.traits}))
         return replace(self, hosts=tuple(hosts), gathered=under)
 
 
