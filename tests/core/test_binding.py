@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.core.nodekit import map_node
-from vigo.core.binding import Bound, adhoc, bind, render, render_url
+from vigo.core.binding import Bound, adhoc, bind, render
 from vigo.core.command import wrap
-from vigo.core.errors import ConfigError, UsageError, VigoError
+from vigo.core.errors import ConfigError, UsageError
 from vigo.core.guard import Text
 from vigo.core.model import Host, Limits, TraitValue
 from vigo.core.tasks import TEXT_BYTES_MAX, read_task
@@ -133,21 +133,3 @@ def test_what_fits_into_the_bound_fits_into_one_argument() -> None:
     """An ASCII text of the greatest length can be wrapped."""
     text = render(adhoc("x" * TEXT_BYTES_MAX), WEB)
     assert wrap(text.wire, text.secrets, Limits(nice=5), "r1").exec_string
-
-
-def test_a_health_check_url_gets_its_values_percent_encoded() -> None:
-    """The host's own ones as well, where there is a host."""
-    one = bound("ls", {"env": "a/b?c"}, health_check_url="http://lb/{{ env }}")
-    assert render_url(one) == "http://lb/a%2Fb%3Fc"
-    own = bound("ls", health_check_url="http://lb/?host={{ host }}&rack={{ trait.rack }}")
-    assert render_url(own, WEB) == "http://lb/?host=web-01&rack=r%201"
-    assert render_url(bound("ls"), WEB) is None
-    assert render_url(adhoc("ls"), WEB) is None
-
-
-def test_a_url_that_needs_a_host_or_is_none_is_refused() -> None:
-    """One check speaks for a whole batch."""
-    with pytest.raises(ConfigError, match=r"task t .*: health_check_url: \{\{ host \}\} differs from host to host"):
-        render_url(bound("ls", health_check_url="http://{{ host }}/"))
-    with pytest.raises(VigoError, match="cannot be probed"):
-        render_url(bound("ls", {"env": "70000"}, health_check_url="http://lb:{{ env }}/"))

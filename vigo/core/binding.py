@@ -1,28 +1,47 @@
 """Gives a command its values, once per task, and renders its exact text, once per host.
 
-Rule 1: one renderer for named tasks and ad-hoc commands. Without `--expand` an ad-hoc command's bytes are its text.
+Rule 1: one renderer for named tasks, ad-hoc commands, health check commands and rollbacks, from the command line as from
+the journal. Without `--expand` an ad-hoc command's bytes are its text.
 Rule 2: the text that is judged holds the secrets' values; the text that travels holds `"$VIGO_PARAM_NAME"` in their
 place; what is shown and recorded holds neither.
 Rule 3: a host that cannot fill in its own placeholders is an error while planning, before anything connects.
+Rule 4: what the journal holds is enough to render again, secrets aside: templates as they were written, and values.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vigo.core.command import check, wrap
 from vigo.core.errors import ConfigError, UsageError, VigoError
+from vigo.core.events import TaskDispatched
 from vigo.core.guard import Text
 from vigo.core.health import parse_health_url
 from vigo.core.model import Host, Limits
-from vigo.core.params import fault_of_text, values_of
-from vigo.core.placeholders import Misplaced, Slot, Template, fill_command, fill_url, literal, read_command
+from vigo.core.params import fault_of_text, values_of, variable_of
+from vigo.core.placeholders import (
+    Misplaced,
+    Slot,
+    Template,
+    fault_of_url,
+    fill_command,
+    fill_url,
+    literal,
+    read_command,
+    read_url,
+)
 from vigo.core.tasks import TEXT_BYTES_MAX, NamedTask
+from vigo.core.traits import text as text_of
 
 _SURELY_FITS = 5_000
 """A text of so many characters fits into one argument with its wrapper, whatever they are: each takes at most 20 bytes."""
 _LONGEST_RUN_ID = "r" * 64
+_EXPAND = "--expand"
+_URL_FLAG = "--health-check-url"
+_CHECK_FLAG = "--health-check-command"
+_ROLLBACK_FLAG = "--rollback-command"
 SECRET_SHOWN = "***"  # noqa: S105 - what stands in a secret's place
 
 
@@ -32,14 +51,15 @@ class Bound:
 
     command: Template
     task: NamedTask | None = None
-    """The named task it comes from, None for an ad-hoc command."""
+    """The named task it comes from; None for an ad-hoc command, and for one that the journal gave back."""
+    task_name: str | None = None
+    whence: str = _EXPAND
+    """What an error about its placeholders begins with."""
     params: tuple[tuple[str, str], ...] = ()
     """Name and value for the journal, `***` for each secret."""
+    secret_params: tuple[str, ...] = ()
+    """Names of the secret ones, for the journal."""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    words: Mapping[str, str] = field(default_factory=dict)
-    """What stands for each secret in the text that travels."""
-    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Environment variable and value of each secret that the command uses."""
     text: Text | None = field(default=None, repr=False)
     """The one text for all hosts, or None when hosts get different ones."""
 
@@ -47,6 +67,12 @@ class Bound:
     def shown(self) -> str:
         """The command as the journal keeps it: as it was given."""
         return self.command.text
+
+    @property
+    def secrets(self) -> tuple[tuple[str, str], ...]:
+        """Environment variable and value of each secret that the command uses."""
+        used = {slot.name for slot in self.command.slots}
+        return tuple((variable_of(name), self.values[name]) for name in self.secret_params if name in used)
 
     @property
     def masked(self) -> tuple[str, ...]:
@@ -60,17 +86,16 @@ def bind(task: NamedTask, given: Mapping[str, str], secrets: Mapping[str, str]) 
     Raises UsageError for a param that is unknown, missing or ill-typed, or when the command becomes too long.
     """
     values = values_of(task.params, given, secrets, task=task.name)
-    used = {slot.name for slot in task.command.slots}
-    hidden = [spec for spec in task.params if spec.secret]
-    names = {spec.name for spec in hidden}
+    hidden = tuple(spec.name for spec in task.params if spec.secret)
     return _settled(
         Bound(
             command=task.command,
             task=task,
-            params=tuple((name, SECRET_SHOWN if name in names else value) for name, value in values.items()),
+            task_name=task.name,
+            whence=f"task {task.name} ({task.mark})",
+            params=tuple((name, SECRET_SHOWN if name in hidden else value) for name, value in values.items()),
+            secret_params=hidden,
             values=values,
-            words={spec.name: f'"${spec.variable}"' for spec in hidden},
-            secrets=tuple((spec.variable, values[spec.name]) for spec in hidden if spec.name in used),
         )
     )
 
@@ -81,7 +106,66 @@ def adhoc(command: str, *, expand: bool = False) -> Bound:
     Raises UsageError for an empty, blank, too long or undecodable command, and for a placeholder that cannot be filled.
     """
     check(command)
-    return _settled(Bound(_expanded(command) if expand else literal(command)))
+    return _settled(Bound(_expanded(command, _EXPAND) if expand else literal(command)))
+
+
+def check_command(text: str, bound: Bound, *, expand: bool = False) -> Bound:
+    """Return a task's health check command with the task's own values.
+
+    It follows the task's command: of a named task it is a template with the same params, wherever it was written; of an
+    ad-hoc command it is literal unless `expand`. Raises UsageError as `adhoc`, with the flag's name.
+    """
+    return _beside(text, bound, _CHECK_FLAG, expand=expand)
+
+
+def rollback_command(text: str, bound: Bound, *, expand: bool = False) -> Bound:
+    """Return a task's rollback command with the task's own values; the rules are those of `check_command`.
+
+    A rollback that names a task is bound like any named task, not here.
+    """
+    return _beside(text, bound, _ROLLBACK_FLAG, expand=expand)
+
+
+def secrets_of(dispatched: TaskDispatched) -> tuple[str, ...]:
+    """Name the params whose values must be asked for again before the record can be rendered."""
+    return dispatched.secret_params
+
+
+def from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) -> Bound:
+    """Return a recorded task's command with its values; `secrets` has one for each of `secrets_of`.
+
+    Raises UsageError for a secret that is missing or cannot be one, ConfigError for a record that cannot be rendered.
+    """
+    named = dispatched.task_name
+    if named is None:
+        return adhoc(dispatched.command, expand=dispatched.expand)
+    values = {
+        name: _secret_again(name, secrets.get(name)) if name in dispatched.secret_params else value
+        for name, value in dispatched.params
+    }
+    whence = f"task {named} as it is on record"
+    try:
+        command = _templated(dispatched.command, values, named, whence)
+    except UsageError as error:
+        raise ConfigError(f"{error}; a newer vigo may have dispatched it") from error
+    return _settled(
+        Bound(
+            command=command,
+            task_name=named,
+            whence=whence,
+            params=dispatched.params,
+            secret_params=dispatched.secret_params,
+            values=values,
+        )
+    )
+
+
+def check_from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) -> Bound | None:
+    """Return a recorded task's health check command with its values, or None when it has none."""
+    text = dispatched.policy.gate.command
+    if text is None:
+        return None
+    return check_command(text, from_record(dispatched, secrets), expand=dispatched.expand)
 
 
 def render(bound: Bound, host: Host) -> Text:
@@ -91,53 +175,128 @@ def render(bound: Bound, host: Host) -> Text:
     """
     if bound.text is not None:
         return bound.text
-    return _text(bound, {**bound.values, **_of_host(bound, bound.command.slots, host)}, f"host {host.name}: ")
+    of_host = {slot.name: _host_value(bound, slot, host) for slot in bound.command.slots if slot.is_per_host}
+    return _text(bound, {**bound.values, **of_host}, f"host {host.name}: ")
 
 
-def render_url(bound: Bound, host: Host | None = None) -> str | None:
-    """Return the named task's health check URL with its values, or None when it has none.
+def texts_digest(texts: Mapping[str, Text]) -> str:
+    """Return the hex SHA-256 over each host's name and the text that travels to it, in order; no secret is in it.
 
-    A URL with `{{ host }}` and the like needs the host. Raises UsageError when the result is not such a URL,
-    ConfigError when the host is missing or lacks a trait.
+    The name goes in with its length before it and the text as its own SHA-256, so that no two mappings read alike.
     """
-    template = None if bound.task is None else bound.task.health_check_url
-    if bound.task is None or template is None:
-        return None
-    own = tuple(slot for slot in template.slots if slot.is_per_host)
-    if own and host is None:
-        raise ConfigError(
-            f"task {bound.task.name} ({bound.task.mark}): health_check_url: {{{{ {own[0].name} }}}} differs from host to host "
-            "and the check asks once for a whole batch; name a service that stands for all"
-        )
-    url = fill_url(template, {**bound.values, **({} if host is None else _of_host(bound, own, host))})
+    whole = hashlib.sha256()
+    seen: dict[str, bytes] = {}
+    for host, text in texts.items():
+        name = host.encode()
+        if text.wire not in seen:
+            seen[text.wire] = hashlib.sha256(text.wire.encode()).digest()
+        whole.update(b"%d:%b" % (len(name), name) + seen[text.wire])
+    return whole.hexdigest()
+
+
+def urls(templates: Iterable[Template], bound: Bound) -> tuple[str, ...]:
+    """Return a named task's health check URLs for the record: params filled in, `{{ host }}` and the like still standing.
+
+    Raises UsageError when a value makes something of a URL that cannot be probed.
+    """
+    return tuple(_recorded_url(fill_url(template, bound.values)) for template in templates)
+
+
+def flag_urls(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the URLs of `--health-check-url` for the record; `{{ host }}` and the like may stand in them.
+
+    Raises UsageError for any other placeholder or brace, and for what cannot be probed.
+    """
+    return tuple(_recorded_url(text) for text in texts)
+
+
+def is_per_host(recorded_text: str) -> bool:
+    """Say whether a recorded URL is another one for each host."""
+    return read_url(recorded_text).is_per_host
+
+
+def url_for(recorded_text: str, host: Host | None) -> str:
+    """Return the URL to ask for a host; None stands for a URL that is the same for all.
+
+    Raises UsageError when the host lacks a trait, or when the result cannot be probed.
+    """
+    template = read_url(recorded_text)
+    if host is None:
+        values = {}
+    else:
+        bound = Bound(template, whence=f"{_URL_FLAG}: {recorded_text!r}")
+        values = {slot.name: _host_value(bound, slot, host) for slot in template.slots if slot.is_per_host}
+    url = fill_url(template, values)
     parse_health_url(url)
     return url
 
 
-def _expanded(command: str) -> Template:
+def _recorded_url(text: str) -> str:
+    template = read_url(text)
+    for slot in template.slots:
+        if not slot.is_per_host:
+            raise _unknown(_URL_FLAG, slot.name, "write host, address or trait.PATH")
+    fault = fault_of_url(template)
+    if fault is not None:
+        raise UsageError(f"{_URL_FLAG}: {text!r} {fault}")
+    parse_health_url(fill_url(template, dict.fromkeys((slot.name for slot in template.slots), "1")))
+    return text
+
+
+def _expanded(command: str, whence: str) -> Template:
     template = read_command(command)
     slots: Iterable[Slot] = (Slot(template.name),) if isinstance(template, Misplaced) else template.slots
     for slot in slots:
         if not slot.is_per_host:
-            raise UsageError(
-                f"--expand: {{{{ {slot.name} }}}} is nothing that a host knows; "
-                "write host, address or trait.PATH, or make it a named task with params"
-            )
+            raise _unknown(whence, slot.name, "write host, address or trait.PATH, or make it a named task with params")
     if isinstance(template, Misplaced):
-        raise UsageError(f"--expand: {template}")
+        raise UsageError(f"{whence}: {template}")
     return template
 
 
+def _templated(text: str, values: Mapping[str, str], task: str, whence: str) -> Template:
+    template = read_command(text)
+    if isinstance(template, Misplaced):
+        raise UsageError(f"{whence}: {template}")
+    for slot in template.slots:
+        if slot.name not in values and not slot.is_per_host:
+            raise UsageError(f"{whence}: {{{{ {slot.name} }}}} is no param of task {task}")
+    return template
+
+
+def _beside(text: str, bound: Bound, flag: str, *, expand: bool) -> Bound:
+    try:
+        check(text)
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    if bound.task_name is not None:
+        command = _templated(text, bound.values, bound.task_name, flag)
+    else:
+        command = _expanded(text, flag) if expand else literal(text)
+    return _settled(replace(bound, command=command, whence=flag, text=None))
+
+
+def _secret_again(name: str, value: str | None) -> str:
+    if value is None:
+        raise UsageError(f"--param {name}: is secret and not on record; set {variable_of(name)}")
+    fault = fault_of_text(value)
+    if fault is not None:
+        raise UsageError(f"--param {name}: {fault}; correct it")
+    return value
+
+
+def _unknown(whence: str, name: str, way_out: str) -> UsageError:
+    return UsageError(f"{whence}: {{{{ {name} }}}} is nothing that a host knows; {way_out}")
+
+
 def _settled(bound: Bound) -> Bound:
-    if bound.command.is_per_host:
-        return bound
-    text = _text(bound, bound.values, "")
-    return Bound(bound.command, bound.task, bound.params, bound.values, bound.words, bound.secrets, text)
+    return bound if bound.command.is_per_host else replace(bound, text=_text(bound, bound.values, ""))
 
 
 def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
-    words = bound.words if bound.secrets else None
-    text = Text(fill_command(bound.command, values, words=words), bound.secrets)
+    words = {name: f'"${variable_of(name)}"' for name in bound.secret_params}
+    secrets = bound.secrets
+    text = Text(fill_command(bound.command, values, words=words), secrets)
     size = max(len(text.judged.encode()), len(text.wire.encode()))
     if size > TEXT_BYTES_MAX:
         raise UsageError(
@@ -145,12 +304,8 @@ def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
             " copy it to the hosts as a script and run that"
         )
     if len(text.wire) > _SURELY_FITS:
-        wrap(text.wire, bound.secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
+        wrap(text.wire, secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
     return text
-
-
-def _of_host(bound: Bound, slots: Iterable[Slot], host: Host) -> dict[str, str]:
-    return {slot.name: _host_value(bound, slot, host) for slot in slots if slot.is_per_host}
 
 
 def _host_value(bound: Bound, slot: Slot, host: Host) -> str:
@@ -161,7 +316,7 @@ def _host_value(bound: Bound, slot: Slot, host: Host) -> str:
         raise _unfilled(bound, slot, f"host {host.name} has no trait {slot.trait}; set it, or leave the host out")
     if isinstance(value, tuple):
         raise _unfilled(bound, slot, f"trait {slot.trait} of host {host.name} is a list; a placeholder takes one value")
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = text_of(value)
     fault = fault_of_text(text)
     if fault is not None:
         raise _unfilled(bound, slot, f"trait {slot.trait} of host {host.name} {fault}; correct it")
@@ -169,6 +324,5 @@ def _host_value(bound: Bound, slot: Slot, host: Host) -> str:
 
 
 def _unfilled(bound: Bound, slot: Slot, reason: str) -> VigoError:
-    if bound.task is None:
-        return UsageError(f"--expand: {{{{ {slot.name} }}}}: {reason}")
-    return ConfigError(f"task {bound.task.name} ({bound.task.mark}): {{{{ {slot.name} }}}}: {reason}")
+    message = f"{bound.whence}: {{{{ {slot.name} }}}}: {reason}"
+    return UsageError(message) if bound.task_name is None else ConfigError(message)

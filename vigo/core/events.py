@@ -66,6 +66,8 @@ class TaskDispatched:
     """What it is to its parent: `rerun` or `rollback`."""
     texts_sha256: str = ""
     """Digest over every host's name and exact text, so that a resume can tell that it is still the same."""
+    secret_params: tuple[str, ...] = ()
+    """Names of the params that are secret: only theirs is a `***` that stands for another value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ def _dispatched_payload(event: TaskDispatched) -> Payload:
         "parent": event.parent,
         "relation": event.relation,
         "texts_sha256": event.texts_sha256,
+        "secret_params": list(event.secret_params),
     }
 
 
@@ -128,6 +129,7 @@ def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
             "batches": tuple(tuple(batch) for batch in payload["batches"]),
             "policy": _read_policy(payload["policy"]),
             "params": tuple((name, payload["params"][name]) for name in payload["params"]),
+            "secret_params": tuple(payload.get("secret_params", ())),
         }
     )
 

@@ -3,14 +3,15 @@
 Rule 1: only `{{ name }}` and `{{ name.more }}` are placeholders; `{{.Names}}` or `{{ x | y }}` stay as they are.
 Rule 2: in a command each value becomes exactly one shell word or a part of one, whatever is in it; a placeholder that
 stands where that cannot be promised makes the whole template unusable (`core/shell` judges the places).
-Rule 3: in a URL each value is percent-encoded.
+Rule 3: in a URL each value is percent-encoded; an IPv6 address where the host stands is put into brackets.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import TypeAlias
 from urllib.parse import quote as percent_encode
 
@@ -94,25 +95,58 @@ def read_command(text: str) -> Template | Misplaced:
 
 
 def read_url(text: str) -> Template:
-    """Find the placeholders of a URL."""
+    """Find the placeholders of a URL; any other brace in it is one too many, and `fault_of_url` says so."""
     found = list(_PLACEHOLDER.finditer(text))
     return Template(text, _parts(text, found, [Slot(match["name"]) for match in found]))
+
+
+def fault_of_url(template: Template) -> str | None:
+    """Say why a URL cannot be used, or None when it can.
+
+    URLs have no braces of their own (RFC 3986), so one outside of a placeholder is a slip; and next to one it could make
+    another placeholder of a value that was filled in.
+    """
+    brace = next((char for part in template.parts if isinstance(part, str) for char in part if char in "{}"), None)
+    return None if brace is None else f"holds `{brace}` outside of a placeholder; write %{ord(brace):X}"
 
 
 def fill_command(template: Template, values: Mapping[str, str], *, words: Mapping[str, str] | None = None) -> str:
     """Put each value in as one shell word; `words` holds ready-made words that go in as they are."""
     ready = words or {}
-    return _fill(template, lambda slot: ready.get(slot.name) or _word(values[slot.name], bare=slot.bare))
+    return "".join(
+        part if isinstance(part, str) else ready.get(part.name) or _word(values[part.name], bare=part.bare)
+        for part in template.parts
+    )
 
 
 def fill_url(template: Template, values: Mapping[str, str]) -> str:
-    """Put each value in percent-encoded; only RFC 3986's unreserved characters stay as they are."""
-    return _fill(template, lambda slot: percent_encode(values[slot.name], safe=""))
+    """Put each value in percent-encoded; only RFC 3986's unreserved characters stay as they are.
+
+    An IPv6 address where the host stands goes in as `[address]`. A placeholder without a value stays, as `{{ name }}`.
+    """
+    filled = ""
+    for part in template.parts:
+        if isinstance(part, str):
+            filled += part
+        elif part.name not in values:
+            filled += f"{{{{ {part.name} }}}}"
+        else:
+            value = values[part.name]
+            at_host = filled.endswith("://") and filled.count("://") == 1
+            filled += f"[{value}]" if at_host and _is_ipv6(value) else percent_encode(value, safe="")
+    return filled
 
 
 def quote(value: str) -> str:
     """Return the single-quoted shell word that means exactly `value`, whatever it is but NUL."""
     return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _is_ipv6(value: str) -> bool:
+    try:
+        return IPv6Address(value).scope_id is None
+    except ValueError:
+        return False
 
 
 def _word(value: str, *, bare: bool) -> str:
@@ -126,7 +160,3 @@ def _parts(text: str, found: list[re.Match[str]], slots: list[Slot]) -> tuple[Pa
         parts += [text[at : match.start()], slot]
         at = match.end()
     return tuple(part for part in [*parts, text[at:]] if part)
-
-
-def _fill(template: Template, fill: Callable[[Slot], str]) -> str:
-    return "".join(part if isinstance(part, str) else fill(part) for part in template.parts)

@@ -8,31 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
 from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError
-from vigo.core.health import parse_health_url
-from vigo.core.model import NICE_MAX
-from vigo.core.nodes import (
-    MapNode,
-    Mark,
-    Node,
-    read_duration_ms,
-    read_int,
-    read_scalar,
-    read_text,
-    refuse_unknown,
-    shown,
-    wrong,
-)
+from vigo.core.health import check_gate, parse_health_url
+from vigo.core.nodes import MapNode, Mark, Node, read_bool, read_text, refuse_unknown, shown, wrong
 from vigo.core.params import RESERVED_NAMES, ParamSpec, read_params
-from vigo.core.placeholders import Misplaced, Slot, Template, fill_url, read_command, read_url
+from vigo.core.placeholders import Misplaced, Slot, Template, fault_of_url, fill_url, read_command, read_url
 from vigo.core.plan import Policy
-from vigo.core.quantity import Quantity, parse_quantities, parse_quantity
+from vigo.core.task_keys import SETTINGS, Settings, lay, one_or_list, parsed
 
 TEXT_BYTES_MAX = 65_536
 """Bound on a command in UTF-8, placeholders filled in: with the wrapper round it, it must fit into one argument."""
@@ -42,11 +30,11 @@ _KEYS = (
     "command",
     "params",
     "target",
-    "timeout",
-    "batch_size",
-    "max_failures",
-    "nice",
+    *(setting.key for setting in SETTINGS),
     "health_check_url",
+    "health_check_command",
+    "rollback_command",
+    "exclusive",
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NEAREST = 3
@@ -62,7 +50,7 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NamedTask:
-    """A command that the task file gives a name, with its settings; None leaves a setting to the flag or the default."""
+    """A command that the task file gives a name, with its settings; what is not set is the flag's or the default's."""
 
     name: str
     mark: Mark
@@ -72,25 +60,22 @@ class NamedTask:
     description: str = ""
     target: str | None = None
     """A target expression as written; read where `--target` is read."""
-    timeout_ms: int | None = None
-    batch_sizes: tuple[Quantity, ...] = ()
-    max_failures: Quantity | None = None
-    nice: int | None = None
-    health_check_url: Template | None = None
+    settings: Settings = field(default_factory=dict)
+    """What its keys set in the policy; the health check's URLs and command as they are written."""
+    health_check_urls: tuple[Template, ...] = ()
+    health_check_command: Template | None = None
+    rollback: str | None = None
+    """A command with the task's placeholders, or the name of another task."""
+    exclusive: bool = False
+    """Whether it waits for tasks that hold one of its hosts."""
 
     def over(self, defaults: Policy) -> Policy:
-        """Return the defaults with this task's settings over them; the health check URL waits for its values."""
-        limits = replace(
-            defaults.limits,
-            timeout_ms=defaults.limits.timeout_ms if self.timeout_ms is None else self.timeout_ms,
-            nice=defaults.limits.nice if self.nice is None else self.nice,
-        )
-        return replace(
-            defaults,
-            limits=limits,
-            batch_sizes=self.batch_sizes or defaults.batch_sizes,
-            failures_max=defaults.failures_max if self.max_failures is None else self.max_failures,
-        )
+        """Return the defaults with this task's settings over them.
+
+        The gate's URLs and command are there as they are written: `binding.urls` gives URLs their values, and the
+        command gets them where it is rendered.
+        """
+        return lay(self.settings, defaults)
 
 
 def choose(word: str, names: Collection[str], as_: str | None = None) -> Meaning:
@@ -111,53 +96,81 @@ def read_task(name: str, node: MapNode) -> NamedTask:
     if not _NAME.fullmatch(name):
         raise wrong(node.mark, name, "is not a task's name", "write letters, digits, `.`, _ and -, at most 64")
     refuse_unknown(node, _KEYS)
+    if node.get("command") is None:
+        raise wrong(node.mark, name, "has no command", "write command: …")
     params = read_params(node.get("params"))
+    commands = {
+        key: _read_command(item, key, params)
+        for key in ("command", "health_check_command", "rollback_command")
+        if (item := node.get(key)) is not None
+    }
+    urls = _optional(node, "health_check_url", lambda item, key: _read_urls(item, key, params)) or ()
+    check_command, rollback = commands.get("health_check_command"), commands.get("rollback_command")
     return NamedTask(
         name=name,
         mark=node.mark,
-        command=_command(name, node, params),
+        command=commands["command"],
         params=params,
         description=_optional(node, "description", lambda item, key: read_text(item, key, empty=True)) or "",
         target=_optional(node, "target", read_text),
-        timeout_ms=_optional(node, "timeout", read_duration_ms),
-        batch_sizes=_optional(node, "batch_size", _batch_sizes) or (),
-        max_failures=_optional(node, "max_failures", _max_failures),
-        nice=_optional(node, "nice", lambda item, key: read_int(item, key, least=0, most=NICE_MAX)),
-        health_check_url=_optional(node, "health_check_url", lambda item, key: _url(item, key, params)),
+        settings=_read_settings(node, urls, check_command),
+        health_check_urls=urls,
+        health_check_command=check_command,
+        rollback=None if rollback is None else rollback.text,
+        exclusive=_optional(node, "exclusive", read_bool) or False,
     )
 
 
-def _command(name: str, node: MapNode, params: tuple[ParamSpec, ...]) -> Template:
-    item = node.get("command")
-    if item is None:
-        raise wrong(node.mark, name, "has no command", "write command: …")
-    text = read_text(item, "command")
+def _read_settings(node: MapNode, urls: tuple[Template, ...], check_command: Template | None) -> Settings:
+    settings = {
+        setting.path: setting.read(item, setting.key)
+        for setting in SETTINGS
+        if (item := node.get(setting.key)) is not None
+    }
+    if urls:
+        settings["gate.urls"] = tuple(url.text for url in urls)
+    if check_command is not None:
+        settings["gate.command"] = check_command.text
+    policy = lay(settings, Policy())
+    parsed(node, lambda: check_gate(policy.gate, prefix="health_check_"))
+    if policy.shape.batch_order and policy.shape.batch_by is None:
+        raise wrong(node.mark, "batch_order", "orders the values of batch_by", "write batch_by: TRAIT")
+    return settings
+
+
+def _read_command(item: Node, key: str, params: tuple[ParamSpec, ...]) -> Template:
+    text = read_text(item, key)
     try:
         check(text)
     except UsageError as error:
-        raise ConfigError(f"{item.mark}: {error}") from error
+        raise ConfigError(f"{item.mark}: {key}: {error}") from error
     if len(text.encode()) > TEXT_BYTES_MAX:
-        raise wrong(item.mark, "command", f"is longer than {TEXT_BYTES_MAX:,} bytes", "run it as a script")
+        raise wrong(item.mark, key, f"is longer than {TEXT_BYTES_MAX:,} bytes", "run it as a script")
     template = read_command(text)
     if isinstance(template, Misplaced):
-        _refuse_undeclared(item.mark, "command", template.name, params)
-        raise ConfigError(f"{item.mark}: command: {template}")
+        _refuse_undeclared(item.mark, key, template.name, params)
+        raise ConfigError(f"{item.mark}: {key}: {template}")
     for slot in template.slots:
-        _refuse_undeclared(item.mark, "command", slot.name, params)
+        _refuse_undeclared(item.mark, key, slot.name, params)
     return template
 
 
-def _url(item: Node, key: str, params: tuple[ParamSpec, ...]) -> Template:
+def _read_urls(node: Node, key: str, params: tuple[ParamSpec, ...]) -> tuple[Template, ...]:
+    return tuple(_read_url(item, key, params) for item in one_or_list(node, key))
+
+
+def _read_url(item: Node, key: str, params: tuple[ParamSpec, ...]) -> Template:
     template = read_url(read_text(item, key))
     secrets = [spec.name for spec in params if spec.secret]
     for slot in template.slots:
         _refuse_undeclared(item.mark, key, slot.name, params)
         if slot.name in secrets:
             raise wrong(item.mark, key, f"{{{{ {slot.name} }}}} is secret", "leave it out; URLs are on record")
-    try:
-        parse_health_url(fill_url(template, dict.fromkeys((slot.name for slot in template.slots), "1")))
-    except UsageError as error:
-        raise ConfigError(f"{item.mark}: {error}") from error
+    fault = fault_of_url(template)
+    if fault is not None:
+        raise ConfigError(f"{item.mark}: {key}: {shown(template.text)!r} {fault}")
+    sample = fill_url(template, dict.fromkeys((slot.name for slot in template.slots), "1"))
+    parsed(item, lambda: parse_health_url(sample, flag=key))
     return template
 
 
@@ -168,21 +181,6 @@ def _refuse_undeclared(mark: Mark, key: str, name: str, params: tuple[ParamSpec,
     near = get_close_matches(name, [*names, *RESERVED_NAMES], 1)
     hint = f"did you mean {'trait.PATH' if near[0] == 'trait' else near[0]!r}?" if near else "declare it under params"
     raise wrong(mark, key, f"{{{{ {shown(name)} }}}} is not declared", hint)
-
-
-def _batch_sizes(item: Node, key: str) -> tuple[Quantity, ...]:
-    return _quantities(item, key, lambda text: parse_quantities(text, flag=key))
-
-
-def _max_failures(item: Node, key: str) -> Quantity:
-    return _quantities(item, key, lambda text: parse_quantity(text, flag=key))
-
-
-def _quantities(item: Node, key: str, parse: Callable[[str], _T]) -> _T:
-    try:
-        return parse(str(read_scalar(item, key)))
-    except UsageError as error:
-        raise ConfigError(f"{item.mark}: {error}") from error
 
 
 def _optional(node: MapNode, key: str, read: Callable[[Node, str], _T]) -> _T | None:
