@@ -15,14 +15,19 @@ from vigo.adapters.store_head import read_head
 from vigo.adapters.store_open import OPENING, SCHEMA
 from vigo.adapters.store_read import Reading
 from vigo.core.audit import AnchorReport, Audit, DamagedOutput, HeadReport, HeadState, judge_head, kept_digests
-from vigo.core.chain import ChainReport, Point, Row, verify
-from vigo.core.errors import JournalError
+from vigo.core.chain import GENESIS, ChainReport, Point, Row, link, verify
+from vigo.core.errors import JournalError, TamperedError
 from vigo.core.events import OutputPruned
 
 _ROWS = "SELECT seq, at, task, kind, host, data, digest FROM events NOT INDEXED ORDER BY seq"
 _UNENDED = (
     f"SELECT task FROM events AS opening WHERE {OPENING} AND kind = 'task.dispatch' AND NOT EXISTS "  # noqa: S608 - constants
-    "(SELECT 1 FROM events WHERE task = opening.task AND kind = 'task.finished') ORDER BY seq"
+    "(SELECT 1 FROM events WHERE task = opening.task AND kind = 'task.finished') AND 'task.pause' <> "
+    "(SELECT kind FROM events INDEXED BY events_by_task WHERE task = opening.task ORDER BY seq DESC LIMIT 1) ORDER BY seq"
+)
+_OF_TASK = (
+    "SELECT row.seq, row.at, row.task, row.kind, row.host, row.data, row.digest, before.digest FROM events AS row "
+    "INDEXED BY events_by_task LEFT JOIN events AS before ON before.seq = row.seq - 1 WHERE row.task = ? ORDER BY row.seq"
 )
 _DAMAGED_MAX = 1_000
 """Bound on the damaged outputs that are named; more change nothing in the verdict."""
@@ -47,6 +52,19 @@ def audit(reading: Reading, anchors: Sequence[Point] = ()) -> Audit:
 def walk_chain(reading: Reading) -> ChainReport:
     """Verify the chain alone. Raises JournalError when it cannot be read to its end."""
     return verify(_rows(reading, None))
+
+
+def refuse_changed(reading: Reading, task: str) -> None:
+    """Raise TamperedError when an event of this task is not the one that was written after the event before it.
+
+    A resume acts on what the journal says, so it looks first; the whole chain is for `audit verify`.
+    """
+    for *columns, digest, before in reading.ask(_OF_TASK, (task,)):
+        if link(GENESIS if columns[0] == 1 else str(before), columns) != digest:
+            raise TamperedError(
+                f"{reading.path}: event {columns[0]} of task {task} was changed; nothing is resumed from it: "
+                "see `vigo audit verify`"
+            )
 
 
 def export(reading: Reading) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,8 @@ from vigo.adapters.store_audit import export as export_rows
 from vigo.adapters.store_audit import walk_chain
 from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
-from vigo.cli.task import Format, FormatOption
+from vigo.cli.flags import Format
+from vigo.cli.flags import Output as FormatOption
 from vigo.cli.wiring import journal_folder, login_name
 from vigo.core.audit import Audit, Question, entries
 from vigo.core.chain import Point, parse_point

@@ -6,26 +6,38 @@ record before the first connection, and a dry run shows the same plan and the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from vigo.adapters.locks import RunLock
 from vigo.adapters.store import Store
 from vigo.cli.console import Console
+from vigo.cli.errand import Errand
+from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.reading import TEXT
-from vigo.cli.request import Request, policy_of
+from vigo.cli.request import Request
 from vigo.cli.selection import select
-from vigo.cli.subject import subject_of
+from vigo.cli.subject import Subject, subject_of
+from vigo.cli.verdict import Verdict, decide
 from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy, transport_for
-from vigo.core import command, plan
+from vigo.core import binding, command, plan
 from vigo.core.errors import Exit
-from vigo.core.events import TaskBlocked, TaskDispatched
-from vigo.core.guard import Finding, Layer, Text, review
-from vigo.core.model import Host
-from vigo.core.plan import Plan
-from vigo.core.policy import SitePolicy
+from vigo.core.events import Record, TaskDispatched
+from vigo.core.guard import Text
+from vigo.core.inventory import Inventory
+from vigo.core.plan import Policy
+from vigo.core.rollout import Run
+from vigo.core.shape import HostOrder
 from vigo.render.machine import dump
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, warning_text
 
-_YES = frozenset({"y", "yes"})
+MakeSubject: TypeAlias = Callable[[Request, Inventory, Console], Subject]
+_SEED_BITS = 20
+_PREFLIGHT = "true"
+"""What a preflight runs in the command's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,50 +45,61 @@ class Job:
     """A task, decided but for the guard's verdict."""
 
     request: Request
-    plan: Plan
-    hosts: dict[str, Host]
-    """Targets by name."""
-    texts: dict[str, Text]
-    """Host name -> the exact text for it."""
+    errand: Errand
     opening: TaskDispatched
     """What is on record once it is dispatched; `forced` and `pattern` are the guard's to say."""
-    finding: Finding | None
-    site: SitePolicy
+    verdict: Verdict
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """Why a task is not dispatched, and what the operator is told last."""
+class Origin:
+    """The task that a new one comes from, and how."""
 
-    finding: Finding
-    word: str
+    parent: str | None = None
+    relation: str = ""
 
 
-def run_task(request: Request, console: Console) -> Exit:
+def run_task(
+    request: Request, console: Console, make_subject: MakeSubject = subject_of, origin: Origin | None = None
+) -> Exit:
     """Run a command or a named task as the flags ask. Raises VigoError for whatever is refused before it starts."""
-    job = prepare(request, console)
+    job = prepare(request, console, make_subject, origin or Origin())
     if request.dry_run:
         return _dry_run(job, console)
     with Store(journal_folder()) as store:
-        forced = _decide(job, store, console)
+        forced = decide(job.verdict, job.opening, store, console)
         if forced is None:
             return Exit.REFUSED
         from vigo.cli.live import carry_out
 
-        return carry_out(job, forced, store, console)
+        claim = Claim(job.errand.plan.hosts, exclusive=job.exclusive, no_wait=request.no_wait)
+        pattern = job.verdict.finding.pattern if forced and job.verdict.finding is not None else None
+        opening = replace(job.opening, forced=forced, pattern=pattern)
+
+        def begin() -> tuple[Run, Record, RunLock]:
+            with claim.settled(store, console):
+                record, lock = store.dispatch(opening)
+            return Run(opening), record, lock
+
+        while True:
+            claim.wait(store, console)
+            with suppress(OvertakenError):
+                return carry_out(job.errand, begin, store, console)
 
 
-def prepare(request: Request, console: Console) -> Job:
+def prepare(
+    request: Request, console: Console, make_subject: MakeSubject = subject_of, origin: Origin | None = None
+) -> Job:
     """Read the flags, select the hosts, make the texts, ask the dispatch guard and cut the batches."""
     site = site_policy()
     inventory = load_inventory(request.inventory, console)
-    subject = subject_of(request, inventory, console)
-    policy = policy_of(request, subject.policy)
-    target, hosts = select(request, subject.target, inventory, site, console)
-    texts = {host.name: subject.text(host) for host in hosts}
-    for wire in {text.wire for text in texts.values()}:
-        command.check(wire)
+    subject = make_subject(request, inventory, console)
+    policy = _seeded(subject.policy)
+    target, hosts = select(request, subject.target, policy.shape, inventory, site, console)
     made = plan.make(hosts, policy)
+    errand = _errand(subject, made, request)
+    origin = origin or Origin()
     opening = TaskDispatched(
         operator=request.operator or login_name(),
         command=subject.bound.shown,
@@ -85,129 +108,95 @@ def prepare(request: Request, console: Console) -> Job:
         policy=policy,
         task_name=subject.task_name,
         params=subject.bound.params,
+        secret_params=subject.bound.secret_params,
         inventory=inventory.source,
+        expand=subject.expand,
+        rollback=subject.rollback,
+        parent=origin.parent,
+        relation=origin.relation,
+        texts_sha256=binding.texts_digest(errand.texts),
     )
-    return Job(
-        request,
+    taken_back = _judged(subject.rollback_texts(inventory, hosts, console))
+    judged = list(dict.fromkeys([*_judged(errand.all_texts), *taken_back]))
+    verdict = Verdict.of(judged, made, site, force=request.force, confirm=request.confirm)
+    if request.preflight:
+        opening, errand = _preflight(opening, errand, console)
+    return Job(request, errand, opening, verdict, exclusive=request.exclusive or subject.exclusive)
+
+
+def _errand(subject: Subject, made: plan.Plan, request: Request) -> Errand:
+    texts = {host.name: binding.render(subject.bound, host) for host in made.hosts}
+    check = subject.check
+    checks = {} if check is None else {host.name: binding.render(check, host) for host in made.hosts}
+    errand = Errand(made, texts, checks, request.accept_new_host_keys, request.output)
+    for wire in {text.wire for text in errand.all_texts}:
+        command.check(wire)
+    for url in made.policy.gate.urls:
+        for host in made.hosts if binding.is_per_host(url) else ():
+            binding.url_for(url, host)
+    return errand
+
+
+def _judged(texts: Iterable[Text]) -> list[str]:
+    return list(dict.fromkeys(text.judged for text in texts))
+
+
+def _seeded(policy: Policy) -> Policy:
+    """Draw the seed of a random order that was given none, so that it is on record."""
+    if policy.shape.order is not HostOrder.RANDOM or policy.shape.seed is not None:
+        return policy
+    return replace(policy, shape=replace(policy.shape, seed=secrets.randbits(_SEED_BITS)))
+
+
+def _preflight(opening: TaskDispatched, errand: Errand, console: Console) -> tuple[TaskDispatched, Errand]:
+    """Put a command that does nothing in the place of the task's: all that comes before it is tried."""
+    console.say(f"preflight: connects, logs in, tries shell and wrapper with `{_PREFLIGHT}`; the command does not run")
+    old = opening.policy
+    policy = Policy(limits=old.limits, connect_timeout_ms=old.connect_timeout_ms, fanout=old.fanout)
+    made = plan.make(errand.plan.hosts, policy)
+    text = binding.adhoc(_PREFLIGHT)
+    tried = Errand(
         made,
-        {host.name: host for host in made.hosts},
-        texts,
-        opening,
-        _finding([text.judged for text in texts.values()], site),
-        site,
+        {host.name: binding.render(text, host) for host in made.hosts},
+        accept_new_host_keys=errand.accept_new_host_keys,
+        output=errand.output,
     )
-
-
-def _finding(texts: list[str], site: SitePolicy) -> Finding | None:
-    """Ask the guard, then the site: what nothing can pass is told before what the site has a reason for."""
-    found = review(texts)
-    return found if found is not None and found.layer is Layer.HARD else site.review(texts) or found
+    batches = tuple(tuple(host.name for host in batch) for batch in made.batches)
+    return TaskDispatched(
+        opening.operator, _PREFLIGHT, opening.target, batches, policy, inventory=opening.inventory
+    ), tried
 
 
 def _dry_run(job: Job, console: Console) -> Exit:
     """Show the plan that would run, and the verdicts on it; ask nothing, record nothing."""
-    for line in plan_lines(job.plan, job.texts, job.opening.task_name):
+    errand, verdict = job.errand, job.verdict
+    for line in plan_lines(errand.plan, errand.texts, job.opening.task_name):
         console.say(line)
-    offline = () if job.request.no_probe else _offline(job, console)
-    too_many = job.site.refuse(job.plan)
-    unconfirmed = job.site.unconfirmed(job.plan, job.request.confirm)
-    if job.request.output == TEXT:
-        console.show(dry_run_text(job.plan, offline))
+    offline = () if job.request.no_probe else _offline(errand.plan, console)
+    if errand.output == TEXT:
+        console.show(dry_run_text(errand.plan, offline))
     else:
-        console.show(dump(plan_json(job.plan, job.texts, offline, job.finding or too_many)))
+        console.show(dump(plan_json(errand.plan, errand.texts, offline, verdict.finding or verdict.too_many)))
     console.out.flush()
-    if job.finding is None:
+    if verdict.finding is None:
         console.say("guard: nothing found")
     else:
-        console.err.write(warning_text(job.finding))
-    for finding in (too_many, unconfirmed):
+        console.err.write(warning_text(verdict.finding))
+    for finding in (verdict.too_many, verdict.unconfirmed):
         if finding is not None:
             console.say(f"{finding.pattern}: {finding.reason}")
-    guarded = job.finding is not None and not job.request.force
-    miscounted = unconfirmed is not None and job.request.confirm is not None
-    return Exit.REFUSED if guarded or too_many is not None or miscounted else Exit.OK
+    return Exit.REFUSED if verdict.refuses_dry_run else Exit.OK
 
 
-def _offline(job: Job, console: Console) -> tuple[str, ...]:
+def _offline(made: plan.Plan, console: Console) -> tuple[str, ...]:
     import asyncio
 
     from vigo.adapters.probe import closed_ports
 
-    transport = transport_for(job.plan.policy, accept_new_host_keys=False)
-    places = {host.name: transport.destination(host) for host in job.plan.hosts}
+    transport = transport_for(made.policy, accept_new_host_keys=False)
+    places: dict[str, tuple[str, int] | None] = {host.name: transport.destination(host) for host in made.hosts}
     closed = asyncio.run(closed_ports({name: place for name, place in places.items() if place is not None}))
     offline = tuple(name for name, place in places.items() if place is None or name in closed)
     if offline:
         console.say(f"offline: {', '.join(offline)}")
     return offline
-
-
-def _decide(job: Job, store: Store, console: Console) -> bool | None:
-    """Return whether a finding is forced; None when the task is blocked, which is then on record."""
-    blocked = _too_many(job) or _guarded(job, console) or _unconfirmed(job, console)
-    if blocked is None:
-        return job.finding is not None
-    _block(job, blocked.finding, store)
-    console.say(f"blocked: {blocked.word}")
-    return None
-
-
-def _too_many(job: Job) -> Blocked | None:
-    finding = job.site.refuse(job.plan)
-    if finding is None:
-        return None
-    return Blocked(finding, f"{finding.reason}; cut it into batches with --batch-size")
-
-
-def _guarded(job: Job, console: Console) -> Blocked | None:
-    """Ask about a finding, unless `--force` says that there is nothing to ask."""
-    if job.finding is None:
-        return None
-    if job.request.force:
-        console.say(f"--force: passing over the dispatch guard's finding: {job.finding.pattern}")
-        return None
-    console.err.write(warning_text(job.finding))
-    if not console.can_ask:
-        return Blocked(job.finding, "there is no terminal to ask on; --force runs it without asking")
-    if _answer("Proceed anyway? [y/N] ", console).lower() in _YES:
-        return None
-    return Blocked(job.finding, "not confirmed")
-
-
-def _unconfirmed(job: Job, console: Console) -> Blocked | None:
-    """Have the number of hosts typed where the site wants it; `--force` is no number."""
-    finding = job.site.unconfirmed(job.plan, job.request.confirm)
-    if finding is None:
-        return None
-    if job.request.confirm is not None:
-        return Blocked(finding, f"{finding.reason}; look at the plan with --dry-run")
-    if not console.can_ask:
-        return Blocked(finding, f"{finding.reason}, and there is no terminal to ask on; add --confirm {job.plan.total}")
-    console.say(finding.reason)
-    if _answer("Type the number of hosts to run it: ", console) == str(job.plan.total):
-        return None
-    return Blocked(finding, "that is not the number of hosts")
-
-
-def _answer(question: str, console: Console) -> str:
-    """Ask on the terminal; Ctrl-C is an empty answer."""
-    try:
-        return console.ask(question)
-    except KeyboardInterrupt:
-        console.say("")
-        return ""
-
-
-def _block(job: Job, finding: Finding, store: Store) -> None:
-    opening = job.opening
-    store.block(
-        TaskBlocked(
-            operator=opening.operator,
-            command=opening.command,
-            target=opening.target,
-            pattern=finding.pattern,
-            rule=finding.rule,
-            reason=finding.reason,
-            hosts=tuple(host.name for host in job.plan.hosts),
-        )
-    )

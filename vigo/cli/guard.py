@@ -12,7 +12,8 @@ from typing import Annotated, TextIO
 import typer
 
 from vigo.cli.console import Console
-from vigo.cli.task import Format, FormatOption
+from vigo.cli.flags import Format
+from vigo.cli.flags import Output as FormatOption
 from vigo.core.errors import ConfigError, Exit, UsageError
 from vigo.core.guard import explain, rules
 from vigo.render import guard as render

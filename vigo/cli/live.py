@@ -1,23 +1,24 @@
-"""Carries a decided job out: wires the engine to SSH, journal and terminal, and turns signals into requests."""
+"""Carries a decided task out: wires the engine to SSH, journal and terminal, and turns signals into requests."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 
+from vigo.adapters.locks import RunLock
 from vigo.adapters.probe import HttpProbe
+from vigo.adapters.requests import watch
 from vigo.adapters.store import Store
+from vigo.adapters.store_read import Reading
+from vigo.adapters.store_thread import ThreadedJournal
 from vigo.cli.console import Console
-from vigo.cli.dispatch import Job
+from vigo.cli.errand import Errand
 from vigo.cli.reading import TEXT, show_task
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
-from vigo.core.events import TaskStatus
-from vigo.core.guard import Order, Refusal, clear
-from vigo.core.model import Outcome, Stream
+from vigo.core.events import Record, TaskStatus
+from vigo.core.model import Host, Outcome, Stream
 from vigo.core.rollout import Run
 from vigo.engine.execute import Execution, Ports
 from vigo.engine.ports import Observer
@@ -31,42 +32,52 @@ class NoSink:
         """Drop the bytes."""
 
 
-def carry_out(job: Job, forced: bool, store: Store, console: Console) -> Exit:
-    """Run the job to its end and say how it went."""
-    return asyncio.run(_carry_out(job, forced, store, console))
+def carry_out(errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console) -> Exit:
+    """Run a task to its end and say how it went.
+
+    `begin` puts the dispatch, or the resume, on record, and returns the run with that record and the task's lock. It is
+    called when signals are already heard.
+    """
+    return asyncio.run(_carry_out(errand, begin, store, console))
 
 
-async def _carry_out(job: Job, forced: bool, store: Store, console: Console) -> Exit:
-    pattern = job.finding.pattern if forced and job.finding is not None else None
-    opening = replace(job.opening, forced=forced, pattern=pattern)
-    policy = job.plan.policy
-    transport = transport_for(policy, accept_new_host_keys=job.request.accept_new_host_keys)
+async def _carry_out(
+    errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console
+) -> Exit:
+    policy = errand.plan.policy
+    transport = transport_for(policy, accept_new_host_keys=errand.accept_new_host_keys)
+
+    def address_of(host: Host) -> str:
+        place = transport.destination(host)
+        return host.endpoint if place is None else place[0]
+
     # Heard from before the dispatch on, but answered only when the loop turns: by then there is an execution to ask.
     causes = _listen(lambda cause, now: execution.cancel(cause, now=now))
-    record, lock = store.dispatch(opening)
-    with lock:
-        observers = _observers(job, store, console)
-        ports = Ports(transport, HttpProbe(policy.health_timeout_ms), store, NoSink(), observers, console.say)
-        execution = Execution(record.task, Run(opening), partial(_clear, job), policy.limits, ports)
-        try:
-            await execution.carry_out()
-        except JournalError:
-            console.say_lines(off_the_record(record.task, execution.run, execution.unrecorded))
-            raise
-    if job.request.output != TEXT:
-        task, status = store.observe(record.task)
-        show_task(task, status, job.request.output, store, console)
-    console.say_lines(summary(record.task, execution.run).rstrip("\n"))
-    return _exit_code(execution.run, causes)
+    run, opening, lock = begin()
+    with lock, Reading(store.folder) as reading:
+        observers = _observers(errand, reading, run, console)
+        for observer in observers:
+            observer.on_record(opening, run)
+        probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
+        async with ThreadedJournal(store) as journal:
+            ports = Ports(transport, probe, journal, NoSink(), observers, console.say)
+            execution = Execution(opening.task, run, errand.work(address_of), ports)
+            try:
+                async with watch(store.folder, opening.task, execution.cancel):
+                    await execution.carry_out()
+            except JournalError:
+                console.say_lines(off_the_record(opening.task, run, execution.unrecorded))
+                raise
+        if errand.output != TEXT:
+            task, status = reading.observe(opening.task)
+            show_task(task, status, errand.output, reading, console)
+    console.say_lines(summary(opening.task, run).rstrip("\n"))
+    return exit_code(run, causes)
 
 
-def _observers(job: Job, store: Store, console: Console) -> list[Observer]:
+def _observers(errand: Errand, reading: Reading, run: Run, console: Console) -> list[Observer]:
     progress = ProgressLines(console.err)
-    return [BlockPrinter(console.out, store.kept), progress] if job.request.output == TEXT else [progress]
-
-
-def _clear(job: Job, host: str) -> Order | Refusal:
-    return clear(job.hosts[host], job.texts[host])
+    return [BlockPrinter(console.out, reading.kept, run), progress] if errand.output == TEXT else [progress]
 
 
 def _listen(cancel: Callable[[str, bool], None]) -> list[str]:
@@ -89,12 +100,15 @@ def _listen(cancel: Callable[[str, bool], None]) -> list[str]:
     return causes
 
 
-def _exit_code(run: Run, causes: Sequence[str]) -> Exit:
+def exit_code(run: Run, causes: Sequence[str] = ()) -> Exit:
+    """Return the exit code that a run's end means; `causes` are the signals that came, the first one first."""
     match run.status:
         case TaskStatus.ABORTED:
+            return Exit.STOPPED
+        case TaskStatus.PAUSED if run.halted is not None:
             return Exit.STOPPED
         case TaskStatus.CANCELLED:
             return Exit.TERMINATED if causes[:1] == [signal.SIGTERM.name] else Exit.INTERRUPTED
         case _:
-            all_complete = run.counts().get(Outcome.COMPLETE) == len(run.hosts)
-            return Exit.OK if all_complete else Exit.HOSTS_FAILED
+            counts = run.counts()
+            return Exit.OK if counts.get(Outcome.COMPLETE, 0) == counts.total() else Exit.HOSTS_FAILED

@@ -9,6 +9,7 @@ from vigo.core.errors import Exit, NoMatchError
 from vigo.core.events import TaskStatus
 from vigo.core.history import Task
 from vigo.render import reports
+from vigo.render.live import next_commands
 from vigo.render.machine import SCHEMA, dump
 
 TEXT = "text"
@@ -17,12 +18,17 @@ TEXT = "text"
 def show_status(prefix: str | None, form: str, console: Console) -> Exit:
     """Show one task: the one whose id begins with `prefix`, or the last one."""
     with Reading(journal_folder()) as store:
-        task_id = store.last() if prefix is None else store.find(prefix)
-        if task_id is None:
-            raise NoMatchError("there are no tasks yet; start one with `vigo task run COMMAND --target TARGET`")
-        task, status = store.observe(task_id)
+        task, status = store.observe(find_task(prefix, store))
         show_task(task, status, form, store, console)
     return Exit.OK
+
+
+def find_task(prefix: str | None, store: Reading) -> str:
+    """Return the id that begins with `prefix`, or the last task's. Raises NoMatchError when there is none."""
+    task = store.last() if prefix is None else store.find(prefix)
+    if task is None:
+        raise NoMatchError("there are no tasks yet; start one with `vigo task run COMMAND --target TARGET`")
+    return task
 
 
 def show_list(limit: int, form: str, console: Console) -> Exit:
@@ -67,5 +73,8 @@ def _explain(task: Task, status: TaskStatus, console: Console) -> None:
             "interrupted: the control process ended without a verdict (it died, or its journal failed); "
             "what was in flight then is lost: its outcome is unknown"
         )
-    elif task.run is not None and task.run.finished is not None and task.run.finished.reason:
-        console.say(f"{status}: {task.run.finished.reason}")
+    elif task.run is not None and task.run.reason:
+        console.say(f"{status}: {task.run.reason}")
+    if task.run is not None and status is not TaskStatus.COMPLETE:
+        for command in next_commands(task.id, task.run, status)[:-1]:
+            console.say(f"next: {command}")

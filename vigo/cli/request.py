@@ -5,15 +5,17 @@ Precedence of each setting: flag, then the named task's own value, then the defa
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, TypeVar
 
 from vigo.core.errors import UsageError
-from vigo.core.health import parse_health_url
+from vigo.core.gate import GatePolicy
+from vigo.core.health import check_gate, parse_accept_exit, parse_expect, parse_port
 from vigo.core.model import NICE_MAX, Limits
-from vigo.core.plan import Policy
+from vigo.core.plan import OnStop, Policy
 from vigo.core.quantity import Quantity, parse_duration_ms, parse_quantities, parse_quantity
+from vigo.core.shape import HostOrder, Shape
 
 _T = TypeVar("_T")
 
@@ -22,7 +24,7 @@ _T = TypeVar("_T")
 class Request:
     """The flags of `task run`, unread; None and empty mean "not given"."""
 
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     target_files: tuple[str, ...] = ()
@@ -30,15 +32,36 @@ class Request:
     seed: int | None = None
     timeout: str | None = None
     operator: str | None = None
+    order: HostOrder | None = None
+    spread: str | None = None
+    batch_by: str | None = None
+    batch_order: str | None = None
     batch_size: str | None = None
+    pause: str | None = None
+    stop_after: int | None = None
     max_failures: str | None = None
     max_unreachable: str | None = None
-    health_check_url: str | None = None
+    accept_exit: str | None = None
+    on_stop: OnStop | None = None
+    rollback_command: str | None = None
+    health_check_url: tuple[str, ...] = ()
+    health_check_command: str | None = None
+    health_check_tcp: int | None = None
+    health_check_timeout: str | None = None
+    health_check_interval: str | None = None
+    health_check_deadline: str | None = None
+    health_check_stable: str | None = None
+    health_check_expect: str | None = None
+    health_check_baseline: bool = False
     nice: int | None = None
     fanout: int | None = None
     connect_timeout: str | None = None
+    kill_on_disconnect: bool = False
+    exclusive: bool = False
+    no_wait: bool = False
     dry_run: bool = False
     no_probe: bool = False
+    preflight: bool = False
     force: bool = False
     confirm: int | None = None
     params: tuple[str, ...] = ()
@@ -48,32 +71,39 @@ class Request:
     accept_new_host_keys: bool = False
     output: str = "text"
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Take a command's flags by their names; those that a command does not have are not given."""
+        several = {part.name for part in fields(cls) if part.default == ()}
+        values: dict[str, Any] = {
+            name: tuple(value or ()) if name in several else value for name, value in given.items()
+        }
+        return cls(**values)
+
 
 def policy_of(request: Request, defaults: Policy) -> Policy:
     """Read the flags over `defaults` (a named task's settings, or the plain defaults). Raises UsageError."""
-    limits = Limits(
-        timeout_ms=_given(
-            request.timeout, lambda t: parse_duration_ms(t, flag="--timeout"), defaults.limits.timeout_ms
-        ),
-        grace_ms=defaults.limits.grace_ms,
-        nice=_given(request.nice, _nice, defaults.limits.nice),
-    )
-    return replace(
+    policy = replace(
         defaults,
-        limits=limits,
-        connect_timeout_ms=_given(
-            request.connect_timeout,
-            lambda t: parse_duration_ms(t, flag="--connect-timeout"),
-            defaults.connect_timeout_ms,
-        ),
+        limits=_limits(request, defaults.limits),
+        connect_timeout_ms=_duration(request.connect_timeout, "--connect-timeout", defaults.connect_timeout_ms),
         fanout=_given(request.fanout, _fanout, defaults.fanout),
+        shape=_shape(request, defaults.shape),
         batch_sizes=_given(
-            request.batch_size, lambda t: parse_quantities(t, flag="--batch-size"), defaults.batch_sizes
+            request.batch_size, lambda text: parse_quantities(text, flag="--batch-size"), defaults.batch_sizes
         ),
+        pause_ms=_duration(request.pause, "--pause", defaults.pause_ms, 0),
+        stop_after=_given(request.stop_after, int, defaults.stop_after),
         failures_max=_budget(request.max_failures, "--max-failures", defaults.failures_max),
         unreachable_max=_budget(request.max_unreachable, "--max-unreachable", defaults.unreachable_max),
-        health_check_url=_given(request.health_check_url, _health_url, defaults.health_check_url),
+        on_stop=request.on_stop or defaults.on_stop,
+        accept_exit=_given(
+            request.accept_exit, lambda text: parse_accept_exit(text, flag="--accept-exit"), defaults.accept_exit
+        ),
+        gate=_gate(request, defaults.gate),
     )
+    check_gate(policy.gate)
+    return policy
 
 
 def command_of(words: tuple[str, ...]) -> str:
@@ -83,8 +113,55 @@ def command_of(words: tuple[str, ...]) -> str:
     return words[0]
 
 
+def _limits(request: Request, defaults: Limits) -> Limits:
+    return replace(
+        defaults,
+        timeout_ms=_duration(request.timeout, "--timeout", defaults.timeout_ms),
+        nice=_given(request.nice, _nice, defaults.nice),
+        kill_on_disconnect=request.kill_on_disconnect or defaults.kill_on_disconnect,
+    )
+
+
+def _shape(request: Request, defaults: Shape) -> Shape:
+    shape = Shape(
+        order=request.order or defaults.order,
+        seed=_given(request.seed, int, defaults.seed),
+        spread=request.spread or defaults.spread,
+        batch_by=request.batch_by or defaults.batch_by,
+        batch_order=_given(request.batch_order, lambda text: tuple(text.split(",")), defaults.batch_order),
+    )
+    if shape.batch_order and shape.batch_by is None:
+        raise UsageError("--batch-order: orders the values of --batch-by; add --batch-by TRAIT")
+    return shape
+
+
+def _gate(request: Request, defaults: GatePolicy) -> GatePolicy:
+    return replace(
+        defaults,
+        urls=request.health_check_url or defaults.urls,
+        command=_given(request.health_check_command, str, defaults.command),
+        tcp_port=_given(
+            request.health_check_tcp, lambda port: parse_port(port, flag="--health-check-tcp"), defaults.tcp_port
+        ),
+        timeout_ms=_duration(request.health_check_timeout, "--health-check-timeout", defaults.timeout_ms),
+        interval_ms=_duration(request.health_check_interval, "--health-check-interval", defaults.interval_ms),
+        deadline_ms=_duration(request.health_check_deadline, "--health-check-deadline", defaults.deadline_ms, 0),
+        stable_ms=_duration(request.health_check_stable, "--health-check-stable", defaults.stable_ms, 0),
+        expect=_given(
+            request.health_check_expect,
+            lambda text: parse_expect(text, flag="--health-check-expect"),
+            defaults.expect,
+        ),
+        baseline=request.health_check_baseline or defaults.baseline,
+    )
+
+
 def _given(value: object, read: Callable[..., _T], default: _T) -> _T:
     return default if value is None else read(value)
+
+
+def _duration(text: str | None, flag: str, default_ms: int, least_ms: int = 1) -> int:
+    return default_ms if text is None else parse_duration_ms(text, flag=flag, least_ms=least_ms)
 
 
 def _budget(text: str | None, flag: str, default: Quantity | None) -> Quantity | None:
@@ -101,8 +178,3 @@ def _fanout(value: int) -> int:
     if value < 1:
         raise UsageError(f"--fanout: {value} is too small; at least one host must run at a time")
     return value
-
-
-def _health_url(text: str) -> str:
-    parse_health_url(text)
-    return text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 
 from vigo.adapters.store_read import Reading
+from vigo.cli.age import say_age
 from vigo.cli.console import Console
 from vigo.cli.request import Request
 from vigo.cli.wiring import journal_folder
@@ -16,16 +18,23 @@ from vigo.core.inventory import Inventory
 from vigo.core.model import Host, Outcome
 from vigo.core.policy import SitePolicy
 from vigo.core.quantity import parse_quantity
+from vigo.core.shape import HostOrder, Shape, arrange
 
 _FILE_CHARACTERS_MAX = 4 * 1024 * 1024
 
 
 def select(
-    request: Request, own_target: str | None, inventory: Inventory, site: SitePolicy, console: Console
+    request: Request,
+    own_target: str | None,
+    shape: Shape,
+    inventory: Inventory,
+    site: SitePolicy,
+    console: Console,
 ) -> tuple[str, tuple[Host, ...]]:
-    """Return the target for the record and the hosts that it means, in plan order, less those that `site` protects.
+    """Return the target for the record and the hosts that it means, less those that `site` protects.
 
-    The record holds all that was asked for: the one expression, and behind it `--limit` and `--seed`.
+    The record holds all that was asked for: the one expression, and behind it `--limit` and `--seed`. What `--limit`
+    takes are the first hosts in the order of the shape.
 
     `own_target` is the named task's; any `--target` or `--target-file` takes its place. Raises UsageError, NoMatchError.
     """
@@ -37,13 +46,17 @@ def select(
     expression = target.combine(given, request.excludes)
     wanted = target.parse(expression)
     hosts = _unprotected(wanted, wanted.select(inventory, runs=hosts_of_run), inventory, site, console)
+    say_age(inventory, wanted, console)
+    is_random = shape.order is HostOrder.RANDOM
     if request.limit is None:
-        if request.seed is not None:
-            raise UsageError("--seed: draws a sample only together with --limit; add --limit N")
+        if request.seed is not None and not is_random:
+            raise UsageError("--seed: draws --order random or the sample of --limit; add one of them")
         return expression, hosts
     quantity = parse_quantity(request.limit, flag="--limit", least=1)
     seed = "" if request.seed is None else f" --seed {request.seed}"
-    return f"{expression} --limit {quantity}{seed}", target.limit(hosts, quantity, request.seed)
+    in_order = tuple(chain.from_iterable(arrange(hosts, shape)))
+    sample = None if is_random else request.seed  # the first of a random order are a sample already
+    return f"{expression} --limit {quantity}{seed}", target.limit(in_order, quantity, sample)
 
 
 def _unprotected(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from vigo.cli.console import Console
-from vigo.cli.request import Request, command_of
+from vigo.cli.request import Request, command_of, policy_of
 from vigo.core import binding, params, tasks
 from vigo.core.binding import Bound
 from vigo.core.errors import UsageError
+from vigo.core.events import TaskDispatched
 from vigo.core.guard import Text
 from vigo.core.inventory import Inventory
 from vigo.core.model import Host
@@ -26,10 +28,16 @@ _ALIKE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A command with its values, and what its task says about the roll-out."""
+    """A command with its values, what is asked after it, and how it is rolled out."""
 
     bound: Bound
     policy: Policy
+    check: Bound | None = None
+    """The health check command."""
+    rollback: str | None = None
+    """What takes it back: a command, or the name of a task."""
+    exclusive: bool = False
+    expand: bool = False
 
     @property
     def target(self) -> str | None:
@@ -39,17 +47,20 @@ class Subject:
     @property
     def task_name(self) -> str | None:
         """The named task, if it is one."""
-        return self.bound.task.name if self.bound.task else None
+        return self.bound.task_name
 
-    def text(self, host: Host) -> Text:
-        """Return the exact text for one host."""
-        return binding.render(self.bound, host)
+    def rollback_texts(self, inventory: Inventory, hosts: Sequence[Host], console: Console) -> list[Text]:
+        """Return what a rollback would run on these hosts, for the guard to read beforehand."""
+        if self.rollback is None:
+            return []
+        bound = _rollback(self, inventory, console)
+        return [binding.render(bound, host) for host in hosts]
 
 
 def subject_of(request: Request, inventory: Inventory, console: Console) -> Subject:
-    """Read the words and the params, and fetch the secrets. Raises UsageError, ConfigError."""
+    """Read the words, the params and the policy, and fetch the secrets. Raises UsageError, ConfigError."""
     word = command_of(request.words)
-    named = {name: tasks.read_task(name, node) for name, node in inventory.tasks.items()}
+    named = _named_tasks(inventory)
     if tasks.choose(word, named, request.as_kind) is Meaning.TASK:
         if request.expand:
             raise UsageError("--expand: is for ad-hoc commands; a named task's placeholders are always filled in")
@@ -59,7 +70,58 @@ def subject_of(request: Request, inventory: Inventory, console: Console) -> Subj
     near = get_close_matches(word, named, 1, _ALIKE)
     if near and request.as_kind is None:
         console.say(f"note: {word!r} is no task and is taken as a command; did you mean the task {near[0]!r}?")
-    return Subject(binding.adhoc(word, expand=request.expand), Policy())
+    policy = _checked(policy_of(request, Policy()), request)
+    bound = binding.adhoc(word, expand=request.expand)
+    check = _check(policy, bound, expand=request.expand)
+    return Subject(bound, policy, check, request.rollback_command, expand=request.expand)
+
+
+def recorded_subject(opening: TaskDispatched, request: Request, inventory: Inventory, console: Console) -> Subject:
+    """Return a recorded task's command and rules, for a new task; flags win, a recorded `--stop-after` does not hold."""
+    del inventory
+    secrets = secrets_again(opening, console, dry_run=request.dry_run)
+    return Subject(
+        binding.from_record(opening, secrets),
+        policy_of(request, replace(opening.policy, stop_after=None)),
+        binding.check_from_record(opening, secrets),
+        opening.rollback,
+        expand=opening.expand,
+    )
+
+
+def rollback_subject(opening: TaskDispatched, request: Request, inventory: Inventory, console: Console) -> Subject:
+    """Return what takes a recorded task back, under the task's bounds on each host and no others."""
+    word = command_of(request.words)
+    old = opening.policy
+    policy = policy_of(request, Policy(old.limits, old.connect_timeout_ms, old.fanout))
+    named = _named_tasks(inventory)
+    if word in named:
+        return replace(_named(named[word], _with_params(request, named[word], opening.params), console), policy=policy)
+    secrets = secrets_again(opening, console, dry_run=request.dry_run)
+    bound = binding.rollback_command(word, binding.from_record(opening, secrets), expand=opening.expand)
+    return Subject(bound, policy, expand=opening.expand)
+
+
+def secrets_again(opening: TaskDispatched, console: Console, *, dry_run: bool = False) -> dict[str, str]:
+    """Fetch the secrets of a recorded task, which are not on record. Raises UsageError when nobody can be asked."""
+    return {name: _ask_again(name, console, dry_run=dry_run) for name in binding.secrets_of(opening)}
+
+
+def _ask_again(name: str, console: Console, *, dry_run: bool) -> str:
+    variable = params.variable_of(name)
+    if variable in os.environ:
+        return os.environ[variable]
+    if dry_run:
+        return binding.SECRET_SHOWN
+    if not console.can_ask:
+        raise UsageError(
+            f"--param {name}: is secret, not on record, and there is no terminal to ask on; set {variable}"
+        )
+    return console.ask_secret(f"param {name} (not shown): ")
+
+
+def _named_tasks(inventory: Inventory) -> dict[str, NamedTask]:
+    return {name: tasks.read_task(name, node) for name, node in inventory.tasks.items()}
 
 
 def _named(task: NamedTask, request: Request, console: Console) -> Subject:
@@ -69,8 +131,35 @@ def _named(task: NamedTask, request: Request, console: Console) -> Subject:
         for needed in params.needed_secrets(task.params, given, os.environ)
     }
     bound = binding.bind(task, given, secrets)
-    policy = replace(task.over(Policy()), health_check_url=binding.render_url(bound))
-    return Subject(bound, policy)
+    defaults = task.over(Policy())
+    defaults = replace(defaults, gate=replace(defaults.gate, urls=binding.urls(task.health_check_urls, bound)))
+    policy = _checked(policy_of(request, defaults), request)
+    return Subject(bound, policy, _check(policy, bound), request.rollback_command or task.rollback, task.exclusive)
+
+
+def _checked(policy: Policy, request: Request) -> Policy:
+    binding.flag_urls(request.health_check_url)
+    return policy
+
+
+def _check(policy: Policy, bound: Bound, *, expand: bool = False) -> Bound | None:
+    command = policy.gate.command
+    return None if command is None else binding.check_command(command, bound, expand=expand)
+
+
+def _with_params(request: Request, task: NamedTask, given: Iterable[tuple[str, str]]) -> Request:
+    """Give a rollback that is a task those of the rolled back task's params that it has too, secrets aside."""
+    known = {spec.name for spec in task.params if not spec.secret}
+    return replace(request, params=tuple(f"{name}={value}" for name, value in given if name in known))
+
+
+def _rollback(subject: Subject, inventory: Inventory, console: Console) -> Bound:
+    word = subject.rollback or ""
+    named = _named_tasks(inventory)
+    if word in named:
+        request = _with_params(Request(dry_run=True), named[word], subject.bound.params)
+        return _named(named[word], request, console).bound
+    return binding.rollback_command(word, subject.bound, expand=subject.expand)
 
 
 def _fetch(needed: NeededSecret, request: Request, console: Console) -> str:

@@ -53,7 +53,7 @@ def _said(result: HostResult) -> str:
         case Outcome.REJECTED:
             return clean(result.detail)
         case Outcome.LOST:
-            return f"{duration} outcome unknown"
+            return f"{duration} outcome unknown" if result.duration_ms else "outcome unknown"
         case Outcome.SKIPPED:
             return ""
         case _:

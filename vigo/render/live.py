@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from vigo.core.events import CancelRequested, GateChecked, HostFinished, HostStarted, Record, TaskFinished, TaskStatus
+from vigo.core.events import (
+    CancelRequested,
+    GateChecked,
+    GateOpened,
+    GateProbed,
+    HostFinished,
+    HostStarted,
+    Record,
+    TaskDispatched,
+    TaskFinished,
+    TaskPaused,
+    TaskResumed,
+    TaskStatus,
+)
 from vigo.core.model import Outcome
 from vigo.core.quantity import format_duration
 from vigo.core.ranges import fold
-from vigo.core.rollout import Run
+from vigo.core.rollout import Rest, Run
 from vigo.render.blocks import Kept, header, host_block
 from vigo.render.sanitize import clean
 
@@ -18,58 +31,62 @@ _WITH_DETAIL = frozenset({Outcome.LOST})
 
 
 class BlockPrinter:
-    """Prints the page's first line, then each batch's blocks in plan order as soon as the batch has ended."""
+    """Prints the page's first line, then each batch's blocks in plan order as soon as the batch has ended.
 
-    def __init__(self, out: TextIO, kept: Kept) -> None:
+    Of a run that is resumed it prints what ends from then on.
+    """
+
+    def __init__(self, out: TextIO, kept: Kept, run: Run) -> None:
         self._out = out
         self._kept = kept
-        self._is_announced = False
+        self._shown = set(run.results)
         self._printed = 0
-        self._waiting: list[int] | None = None
+        self._waiting = [sum(host not in self._shown for host in batch) for batch in run.batches]
 
     def on_record(self, record: Record, run: Run) -> None:
         """Print what this event made complete."""
-        if not self._is_announced:
-            self._is_announced = True
-            self._out.write(f"Task {record.task} dispatched\n")
-            self._out.flush()
-        match record.event:
+        match event := record.event:
+            case TaskDispatched():
+                self._announce(f"Task {record.task} dispatched\n")
+            case TaskResumed():
+                self._announce(f"Task {record.task} resumed\n")
+                self._shown.difference_update(event.lost)
             case HostFinished():
-                self._count_down(run)
-            case TaskFinished():
+                self._waiting[self._printed] -= 1  # batches are barriers: it belongs to the first that still waits
+            case TaskFinished() | TaskPaused():
                 self._print(run, len(run.batches))
             case _:
                 pass
-
-    def _count_down(self, run: Run) -> None:
-        """Batches are barriers: each result belongs to the first batch that still waits for one."""
-        if self._waiting is None:
-            self._waiting = [len(batch) for batch in run.batches]
-        self._waiting[self._printed] -= 1
-        if self._waiting[self._printed] == 0:
+        while self._printed < len(self._waiting) and self._waiting[self._printed] == 0:
             self._print(run, self._printed + 1)
+
+    def _announce(self, line: str) -> None:
+        self._out.write(line)
+        self._out.flush()
 
     def _print(self, run: Run, until: int) -> None:
         for batch in run.batches[self._printed : until]:
             for host in batch:
-                self._out.write(host_block(run, host, self._kept))
+                if host not in self._shown:
+                    self._out.write(host_block(run, host, self._kept))
         self._printed = until
         self._out.flush()
 
 
 class ProgressLines:
-    """Tells the operator, line by line, about batches, gates and hosts that did not complete."""
+    """Tells the operator, line by line, about batches, gates, pauses and hosts that did not complete."""
 
     def __init__(self, err: TextIO) -> None:
         self._err = err
         self._batch = -1
+        self._resting = -1
+        self._unhealthy: dict[str, str] = {}
 
     def on_record(self, record: Record, run: Run) -> None:
         """Write the line for this event, if it is one that the operator should see."""
-        line = self._line(record, run)
-        if line:
-            self._err.write(line + "\n")
-            self._err.flush()
+        lines = [self._line(record, run), self._rest(run)]
+        self._err.write("".join(f"{line}\n" for line in lines if line))
+        self._err.flush()
 
     def _line(self, record: Record, run: Run) -> str:
         match event := record.event:
@@ -80,14 +97,33 @@ class ProgressLines:
             case HostFinished() if event.result.outcome is not Outcome.COMPLETE:
                 detail = f" ({clean(event.result.detail)})" if event.result.outcome in _WITH_DETAIL else ""
                 return f"{clean(event.host)}: {header(event.result)}{detail}"
+            case GateOpened():
+                self._unhealthy = {}
+                return ""
+            case GateProbed():
+                return self._probed(event, run)
             case GateChecked():
                 verdict = "passed" if event.passed else "FAILED"
-                duration = format_duration(event.duration_ms)
-                return f"health check after batch {event.batch}: {verdict}, {clean(event.detail)} ({duration})"
+                return f"{_gate(event)}: {verdict}, {clean(event.detail)} ({format_duration(event.duration_ms)})"
             case CancelRequested():
-                return f"{event.cause}: {self._consequence(event, run)}"
+                return f"{clean(event.cause)}: {self._consequence(event, run)}"
             case _:
                 return ""
+
+    def _probed(self, event: GateProbed, run: Run) -> str:
+        """Tell what a gate that has time to wait is waiting for: once, and again when the answer becomes another."""
+        gate = run.dispatched.policy.gate
+        told, self._unhealthy[event.ask] = self._unhealthy.get(event.ask), "" if event.passed else event.detail
+        if gate.deadline_ms == 0 or event.passed or told == event.detail:
+            return ""
+        return f"{_gate(event)}: waiting, {clean(event.ask)}: {clean(event.detail)}"
+
+    def _rest(self, run: Run) -> str:
+        step = run.next_step()
+        if not isinstance(step, Rest) or step.batch == self._resting or run.is_over:
+            return ""
+        self._resting = step.batch
+        return f"pause of {format_duration(step.duration_ms)} before batch {step.batch}"
 
     def _consequence(self, event: CancelRequested, run: Run) -> str:
         running = _hosts(len(run.in_flight))
@@ -96,23 +132,27 @@ class ProgressLines:
         return f"no further host starts, {running} still running will finish; once more kills them"
 
 
-def summary(task: str, run: Run, *, interrupted: bool = False) -> str:
+def _gate(event: GateProbed | GateChecked) -> str:
+    return "health check before the first batch" if event.batch is None else f"health check after batch {event.batch}"
+
+
+def summary(task: str, run: Run) -> str:
     """Return the last lines of a run: the verdict and its reason, hosts by outcome (folded), and what to type next."""
     hosts: dict[Outcome, list[str]] = {}
     for host in run.hosts:
-        outcome = run.outcome(host, interrupted=interrupted)
+        outcome = run.outcome(host)
         if outcome is not None:
             hosts.setdefault(outcome, []).append(host)
-    verdict = f"task {task} {TaskStatus.INTERRUPTED if interrupted else run.status}"
-    if run.finished is not None and run.finished.reason:
-        verdict += f": {clean(run.finished.reason)}"
+    verdict = f"task {task} {run.status}"
+    if run.reason:
+        verdict += f": {clean(run.reason)}"
     width = len(str(len(run.hosts)))
     lines = [
         f"  {len(names):>{width}} {outcome:<11} {clean(fold(names))}"
         for outcome in Outcome
         if (names := hosts.get(outcome))
     ]
-    return "\n".join([verdict, *lines, *_next(task, hosts)]) + "\n"
+    return "\n".join([verdict, *lines, *_next(task, run)]) + "\n"
 
 
 def off_the_record(task: str, run: Run, unrecorded: Sequence[HostFinished]) -> str:
@@ -128,11 +168,26 @@ def off_the_record(task: str, run: Run, unrecorded: Sequence[HostFinished]) -> s
     )
 
 
-def _next(task: str, hosts: dict[Outcome, list[str]]) -> list[str]:
-    missed = [outcome for outcome in Outcome if outcome in hosts and outcome is not Outcome.COMPLETE]
-    if not missed:
-        return [f"next: vigo task status {task}"]
-    return [f"next: vigo task status {task}", f"      vigo task run COMMAND --target run:{task}:{'+'.join(missed)}"]
+def next_commands(task: str, run: Run, status: TaskStatus) -> list[str]:
+    """Return what an operator may want to type next, the likeliest first."""
+    interrupted = status is TaskStatus.INTERRUPTED
+    outcomes = run.counts(interrupted=interrupted)
+    missed = [outcome for outcome in Outcome if outcomes[outcome] and outcome is not Outcome.COMPLETE]
+    commands = []
+    if interrupted or status is TaskStatus.PAUSED:
+        commands.append(f"vigo task resume {task}")
+    elif missed and status is not TaskStatus.RUNNING:
+        commands.append(f"vigo task rerun {task} --only {','.join(missed)}")
+    if Outcome.LOST in missed:
+        commands.append(f"vigo task status {task} --look")
+    if run.dispatched.rollback is not None and status not in (TaskStatus.RUNNING, TaskStatus.COMPLETE):
+        commands.append(f"vigo task rollback {task}")
+    return [*commands, f"vigo task status {task}"]
+
+
+def _next(task: str, run: Run) -> list[str]:
+    first, *rest = next_commands(task, run, run.status)
+    return [f"next: {first}", *(f"      {command}" for command in rest)]
 
 
 def _hosts(count: int) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from vigo.core.gate import GatePolicy
 from vigo.core.guard import Finding, Text
-from vigo.core.plan import Plan
+from vigo.core.plan import OnStop, Plan, Policy
+from vigo.core.shape import HostOrder
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 
@@ -46,12 +48,39 @@ def plan_lines(plan: Plan, texts: Mapping[str, Text], task_name: str | None) -> 
             break
     nice = f", nice {policy.limits.nice}" if policy.limits.nice else ""
     yield f"timeout {_plain(policy.limits.timeout_ms)}, at most {policy.fanout} hosts at once{nice}"
+    yield from _stop_lines(policy, total)
+    yield from _batch_lines(policy, len(plan.batches))
+
+
+def _stop_lines(policy: Policy, total: int) -> Iterator[str]:
     if policy.failures_max is not None:
         yield f"stops at failure {policy.failures_max.of(total) + 1} (--max-failures {policy.failures_max})"
     if policy.unreachable_max is not None:
         yield f"stops at unreachable host {policy.unreachable_max.of(total) + 1} (--max-unreachable {policy.unreachable_max})"
-    if policy.health_check_url is not None:
-        yield f"health check after each batch: {policy.health_check_url}"
+    if policy.on_stop is OnStop.PAUSE:
+        yield "a budget or a gate that stops it leaves it for `task resume` (--on-stop pause)"
+    if policy.accept_exit != (0,):
+        yield f"exit codes that are no failure: {', '.join(map(str, policy.accept_exit))}"
+
+
+def _batch_lines(policy: Policy, batches: int) -> Iterator[str]:
+    if policy.shape.order is HostOrder.RANDOM:
+        yield f"order: random, --seed {policy.shape.seed}"
+    if policy.pause_ms:
+        yield f"pause between batches: {_plain(policy.pause_ms)}"
+    if policy.stop_after is not None and policy.stop_after < batches:
+        yield f"stops after {policy.stop_after} of {batches} batches; `task resume` goes on"
+    if policy.gate.is_set:
+        yield _gate_line(policy.gate)
+
+
+def _gate_line(gate: GatePolicy) -> str:
+    asked = [*gate.urls, *([f"`{gate.command}` on each host"] if gate.command is not None else ())]
+    asked += [f"tcp port {gate.tcp_port} of each host"] if gate.tcp_port is not None else []
+    waits = f", waits up to {_plain(gate.deadline_ms)}" if gate.deadline_ms else ""
+    stable = f", healthy for {_plain(gate.stable_ms)}" if gate.stable_ms else ""
+    before = " and before the first" if gate.baseline else ""
+    return f"health check after each batch{before}: {'; '.join(asked)}{waits}{stable}"
 
 
 def _plain(duration_ms: int) -> str:

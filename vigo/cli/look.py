@@ -1,0 +1,82 @@
+"""`task status --look`: asks the hosts whose outcome is unknown what became of the command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from vigo.adapters.store_read import Reading
+from vigo.cli.console import Console
+from vigo.cli.flags import Format
+from vigo.cli.reading import find_task
+from vigo.cli.wiring import journal_folder, load_inventory, transport_for
+from vigo.core.errors import Exit, NoMatchError
+from vigo.core.events import HostStarted, TaskStatus
+from vigo.core.history import Task
+from vigo.core.inventory import Inventory
+from vigo.core.model import Host, Outcome, Remains
+from vigo.core.plan import Policy
+from vigo.render.machine import SCHEMA, dump
+from vigo.render.remains import remains_json, remains_text
+
+
+def look_at_lost(prefix: str | None, inventory: str | None, form: str, console: Console) -> Exit:
+    """Connect to the hosts of a task whose outcome is unknown and tell what is left there; changes nothing."""
+    with Reading(journal_folder()) as journal:
+        task, status = journal.observe(find_task(prefix, journal))
+        marks = lost_marks(task, status, journal)
+    if not marks:
+        console.say(f"task {task.id}: there is no host whose outcome is unknown")
+        return Exit.OK
+    hosts = known_hosts(marks, load_inventory(inventory or task_inventory(task), console))
+    policy = task.run.dispatched.policy if task.run is not None else Policy()
+    found = look_at(hosts, marks, policy)
+    if form == Format.TEXT:
+        console.show(remains_text(found))
+    else:
+        console.show(dump({"schema": SCHEMA, "task": task.id, "hosts": remains_json(found)}))
+    return Exit.OK
+
+
+def lost_marks(task: Task, status: TaskStatus, journal: Reading) -> dict[str, str]:
+    """Return each host whose outcome is unknown, with the mark of its command there."""
+    if task.run is None or status is TaskStatus.RUNNING:
+        return {}
+    interrupted = status is TaskStatus.INTERRUPTED
+    lost = {host for host in task.hosts if task.run.outcome(host, interrupted=interrupted) is Outcome.LOST}
+    starts = (record.event for record in journal.records(task.id))
+    return {start.host: start.mark for start in starts if isinstance(start, HostStarted) and start.host in lost}
+
+
+def look_at(hosts: Sequence[Host], marks: Mapping[str, str], policy: Policy) -> dict[str, Remains]:
+    """Ask the hosts side by side; a host that does not answer is an answer."""
+    return asyncio.run(_look_at(hosts, marks, policy))
+
+
+async def _look_at(hosts: Sequence[Host], marks: Mapping[str, str], policy: Policy) -> dict[str, Remains]:
+    transport = transport_for(policy, accept_new_host_keys=False)
+    room = asyncio.Semaphore(policy.fanout)
+
+    async def look(host: Host) -> Remains:
+        async with room:
+            return await transport.look(host, marks[host.name])
+
+    found = await asyncio.gather(*map(look, hosts))
+    return {host.name: remains for host, remains in zip(hosts, found, strict=True)}
+
+
+def task_inventory(task: Task) -> str | None:
+    """Return where the task's inventory was read from."""
+    return task.run.dispatched.inventory or None if task.run is not None else None
+
+
+def known_hosts(names: Mapping[str, str] | Sequence[str], inventory: Inventory) -> tuple[Host, ...]:
+    """Return the hosts with these names. Raises NoMatchError when one is gone from the inventory."""
+    by_name = {host.name: host for host in inventory.hosts}
+    gone = [name for name in names if name not in by_name]
+    if gone:
+        shown = ", ".join(gone[:5]) + (", …" if len(gone) > 5 else "")  # noqa: PLR2004 - enough to see which ones
+        raise NoMatchError(
+            f"{inventory.source} no longer has {shown}; name the inventory that the task was made with: --inventory PATH"
+        )
+    return tuple(by_name[name] for name in names)

@@ -1,0 +1,158 @@
+"""`task resume`: lets a paused or interrupted task go on with its own plan, read from the journal.
+
+The command is rendered from the record, never from the task file of today, and must come out the same for every host.
+The guards read it again: the hard guard for each host, the dispatch guard where the record has no decision to pass it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from vigo.adapters.locks import RunLock
+from vigo.adapters.store import Store
+from vigo.adapters.store_audit import refuse_changed
+from vigo.adapters.store_open import LOCKS
+from vigo.cli.console import Console
+from vigo.cli.errand import Errand
+from vigo.cli.holding import Claim, OvertakenError
+from vigo.cli.look import known_hosts, look_at, lost_marks
+from vigo.cli.subject import secrets_again
+from vigo.cli.verdict import Verdict, agrees, decide
+from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy
+from vigo.core import binding
+from vigo.core.errors import ConfigError, Exit, UsageError
+from vigo.core.events import Record, TaskResumed, TaskStatus
+from vigo.core.history import Task
+from vigo.core.inventory import Inventory
+from vigo.core.plan import Plan
+from vigo.core.ranges import fold
+from vigo.core.rollout import Run
+from vigo.render.live import next_commands
+from vigo.render.remains import remains_text
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """The flags of `task resume`, unread."""
+
+    task: str
+    include_lost: bool = False
+    stop_after: int | None = None
+    no_wait: bool = False
+    force: bool = False
+    operator: str | None = None
+    inventory: str | None = None
+    accept_new_host_keys: bool = False
+    output: str = "text"
+
+
+def resume_task(asked: Resumption, console: Console) -> Exit:
+    """Let the task go on. Raises VigoError for whatever is refused before anything starts."""
+    with Store(journal_folder()) as store:
+        task, status = store.observe(store.find(asked.task))
+        run = _resumable(task, status)
+        refuse_changed(store, task.id)
+        inventory = load_inventory(asked.inventory or run.dispatched.inventory or None, console)
+        errand = _errand(run, inventory, asked, console)
+        if not _may_run(run, errand, asked, store, console):
+            return Exit.REFUSED
+        _tell_lost(task, status, errand, asked, store, console)
+        from vigo.cli.live import carry_out
+
+        claim = Claim(errand.plan.hosts, exclusive=True, no_wait=asked.no_wait, besides=task.id)
+
+        def begin() -> tuple[Run, Record, RunLock]:
+            with claim.settled(store, console):
+                return _begin(task, asked, store)
+
+        while True:
+            claim.wait(store, console)
+            with suppress(OvertakenError):
+                return carry_out(errand, begin, store, console)
+
+
+def _resumable(task: Task, status: TaskStatus) -> Run:
+    if task.run is None or status not in (TaskStatus.PAUSED, TaskStatus.INTERRUPTED):
+        hints = {TaskStatus.RUNNING: f"watch it with: vigo task status {task.id}"}
+        if task.run is not None and status is not TaskStatus.RUNNING:
+            hints[status] = f"next: {next_commands(task.id, task.run, status)[0]}"
+        raise UsageError(
+            f"task {task.id} cannot be resumed: it is {status}; only a paused or interrupted task can"
+            f"{'; ' if status in hints else ''}{hints.get(status, '')}"
+        )
+    return task.run
+
+
+def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console) -> Errand:
+    """Make the plan of the record again, with today's ways to reach the hosts, and the same texts as then."""
+    opening = run.dispatched
+    hosts = {host.name: host for host in known_hosts(run.hosts, inventory)}
+    plan = Plan(tuple(tuple(hosts[name] for name in batch) for batch in run.batches), opening.policy)
+    secrets = secrets_again(opening, console)
+    bound, check = binding.from_record(opening, secrets), binding.check_from_record(opening, secrets)
+    errand = Errand(
+        plan,
+        {host.name: binding.render(bound, host) for host in plan.hosts},
+        {} if check is None else {host.name: binding.render(check, host) for host in plan.hosts},
+        asked.accept_new_host_keys,
+        asked.output,
+    )
+    if opening.texts_sha256 != binding.texts_digest(errand.texts):
+        raise ConfigError(
+            f"{inventory.source}: with its traits and addresses of today the command of the task is another one for some"
+            " hosts; put them back, or start a new task with `vigo task rerun`"
+        )
+    return errand
+
+
+def _may_run(run: Run, errand: Errand, asked: Resumption, store: Store, console: Console) -> bool:
+    """Ask the dispatch guard again, unless the record says that its finding was forced."""
+    judged = list(dict.fromkeys(text.judged for text in errand.all_texts))
+    force = asked.force or run.dispatched.forced
+    verdict = Verdict.of(judged, errand.plan, site_policy(), force=force, confirm=errand.plan.total)
+    return decide(verdict, run.dispatched, store, console) is not None
+
+
+def _tell_lost(
+    task: Task, status: TaskStatus, errand: Errand, asked: Resumption, store: Store, console: Console
+) -> None:
+    """Say which hosts were in flight, what becomes of them, and offer to look at them first."""
+    if task.run is None or not task.run.in_flight:
+        return
+    names = tuple(task.run.in_flight)
+    fate = "they start again" if asked.include_lost else "they are lost and do not start again (--include-lost)"
+    console.say(f"in flight when the control process died: {fold(names)}; {fate}")
+    if console.can_ask and agrees("Look first whether the command still runs there? [y/N] ", console):
+        marks = lost_marks(task, status, store)
+        hosts = [host for host in errand.plan.hosts if host.name in names]
+        console.say_lines(remains_text(look_at(hosts, marks, errand.plan.policy)).rstrip("\n"))
+        if not agrees("Resume now? [y/N] ", console):
+            raise UsageError(f"task {task.id} was not resumed")
+
+
+def _begin(task: Task, asked: Resumption, store: Store) -> tuple[Run, Record, RunLock]:
+    """Take the task's lock and put the resume on record, if nobody else was faster."""
+    lock = RunLock(store.folder / LOCKS, task.id)
+    try:
+        run = _unchanged(task, store)
+        in_flight = tuple(run.in_flight)
+        event = TaskResumed(
+            asked.operator or login_name(),
+            lost=() if asked.include_lost else in_flight,
+            again=in_flight if asked.include_lost else (),
+            stop_after=asked.stop_after,
+        )
+        record = store.append(task.id, [event])[0]
+    except BaseException:
+        lock.release()
+        raise
+    run.apply(record.event)
+    return run, record, lock
+
+
+def _unchanged(task: Task, store: Store) -> Run:
+    now = store.task(task.id)
+    if now.last_seq != task.last_seq or now.run is None:
+        raise UsageError(f"task {task.id} was resumed by somebody else meanwhile; see: vigo task status {task.id}")
+    return now.run
