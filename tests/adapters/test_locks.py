@@ -157,3 +157,25 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         with held(tmp_path / "head.lock", 0), pytest.raises(JournalError), held(tmp_path / "head.lock", 0):
             pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_whoever_only_looks_keeps_no_task_from_its_lock(tmp_path: Path) -> None:
+    """A `task status` at the wrong moment must not make a resume fail."""
+    with RunLock(tmp_path, "taaaaaaa"):
+        pass
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            is_running(tmp_path, "taaaaaaa")
+
+    lookers = [threading.Thread(target=look) for _ in range(4)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(200):
+            RunLock(tmp_path, "taaaaaaa").release()
+    finally:
+        stop.set()
+        for looker in lookers:
+            looker.join()
