@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -47,34 +49,41 @@ def case_of(*batches: tuple[str, ...], **settings: object) -> Case:
     return Case(batches, ends, **settings)  # type: ignore[arg-type]
 
 
-@st.composite
-def cases(draw: st.DrawFn, *, undisturbed: bool = False) -> Case:
-    """Draw a case of up to six batches of six hosts, more than half of which complete.
+_BATCHES = st.lists(st.lists(st.sampled_from(("complete",) * 6 + ENDS), min_size=1, max_size=6), max_size=6)
+_BUDGET = st.none() | st.integers(0, 5).map(str) | st.integers(0, 100).map("{}%".format)
+_LEG = st.none() | st.integers(1, 4)
+_ACT = st.sampled_from(("cancelled", "interrupted", "interrupted", "interrupted"))
+_SETTINGS = st.fixed_dictionaries(
+    {
+        "fanout": st.integers(1, 8),
+        "failures": _BUDGET,
+        "unreachable": _BUDGET,
+        "gated": st.booleans(),
+        "answers": st.lists(st.sampled_from((True, True, True, False)), max_size=9).map(tuple),
+        "baseline": st.booleans(),
+        "pause": st.booleans(),
+        "stop_after": _LEG,
+        "when_stopped": st.sampled_from(("aborted", "paused")),
+        "picks": st.lists(st.integers(0, 7), min_size=1, max_size=8).map(tuple),
+    }
+)
+_DISTURBED = st.fixed_dictionaries(
+    {
+        "acts": st.just({}) | st.dictionaries(st.integers(0, 40), _ACT, max_size=4),
+        "resumes": st.lists(st.tuples(st.booleans(), _LEG), max_size=5).map(tuple),
+    }
+)
+
+
+def cases(*, undisturbed: bool = False) -> st.SearchStrategy[Case]:
+    """Return cases of up to six batches of six hosts, more than half of which complete.
 
     Half of the cases are left alone; `undisturbed` leaves all of them alone: no cancel, no crash, no resume.
     """
-    sizes = draw(st.lists(st.integers(1, 6), max_size=6))
-    hosts = names(sum(sizes))
-    starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    ends = draw(st.lists(st.sampled_from(("complete",) * 6 + ENDS), min_size=len(hosts), max_size=len(hosts)))
-    budget = st.none() | st.integers(0, 5).map(str) | st.integers(0, 100).map("{}%".format)
-    leg = st.none() | st.integers(1, 4)
-    acts = st.dictionaries(
-        st.integers(0, 40), st.sampled_from(("cancelled", "interrupted", "interrupted", "interrupted")), max_size=4
-    )
-    return Case(
-        batches=tuple(hosts[start : start + size] for start, size in zip(starts, sizes, strict=True)),
-        ends=dict(zip(hosts, ends, strict=True)),
-        fanout=draw(st.integers(1, 8)),
-        failures=draw(budget),
-        unreachable=draw(budget),
-        gated=draw(st.booleans()),
-        answers=tuple(draw(st.lists(st.sampled_from((True, True, True, False)), max_size=9))),
-        baseline=draw(st.booleans()),
-        pause=draw(st.booleans()),
-        stop_after=draw(leg),
-        when_stopped=draw(st.sampled_from(("aborted", "paused"))),
-        picks=tuple(draw(st.lists(st.integers(0, 7), min_size=1, max_size=8))),
-        acts={} if undisturbed else draw(st.just({}) | acts),
-        resumes=() if undisturbed else tuple(draw(st.lists(st.tuples(st.booleans(), leg), max_size=5))),
-    )
+    return st.builds(_case, _BATCHES, _SETTINGS, st.just({}) if undisturbed else _DISTURBED)
+
+
+def _case(batches: list[list[str]], settings: dict[str, Any], disturbance: dict[str, Any]) -> Case:
+    starts = [sum(map(len, batches[:number])) for number in range(len(batches))]
+    hosts = tuple(names(len(ends), start) for start, ends in zip(starts, batches, strict=True))
+    return Case(hosts, dict(zip(chain(*hosts), chain(*batches), strict=True)), **settings, **disturbance)

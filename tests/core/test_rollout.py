@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import ast
-import gc
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -18,22 +15,13 @@ from tests.core.rollout_drive import Drive, dispatch
 from tests.core.rollout_model import play
 from vigo.core.events import (
     CancelRequested,
-    Event,
-    GateChecked,
-    GateOpened,
     HostFinished,
     HostStarted,
-    PauseEnded,
-    TaskBlocked,
-    TaskDispatched,
     TaskFinished,
-    TaskPaused,
-    TaskResumed,
     TaskStatus,
 )
 from vigo.core.model import HostResult, Outcome
-from vigo.core.plan import OnStop
-from vigo.core.rollout import Check, Finish, Pause, Rest, Run, Start, Wait, fold
+from vigo.core.rollout import Finish, Run, fold
 
 
 def outcomes(run: Run) -> dict[str, str]:
@@ -89,7 +77,10 @@ def test_the_model_is_short_and_knows_nothing_of_the_program() -> None:
     source = Path(rollout_model.__file__).read_text(encoding="utf-8")
     tree = ast.parse(source)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert [node.module for node in imports if isinstance(node, ast.ImportFrom)] == ["__future__", "tests.core.rollout_cases"]
+    assert [node.module for node in imports if isinstance(node, ast.ImportFrom)] == [
+        "__future__",
+        "tests.core.rollout_cases",
+    ]
     texts = [node.body[0] for node in (tree, *tree.body) if isinstance(node, ast.Module | ast.FunctionDef)]
     silent = {line for node in (*imports, *texts) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     code = [line for number, line in enumerate(source.splitlines(), 1) if line.strip() and number not in silent]
@@ -228,7 +219,9 @@ def test_the_last_batch_is_gated_too() -> None:
 
 def test_a_batch_of_rejected_hosts_is_still_gated() -> None:
     """A batch that nobody was allowed to run ends like any other."""
-    run = Drive(case_of(names(2), names(1, 2), ends=dict.fromkeys(names(2), "rejected"), gated=True, answers=(True, True)))
+    run = Drive(
+        case_of(names(2), names(1, 2), ends=dict.fromkeys(names(2), "rejected"), gated=True, answers=(True, True))
+    )
     assert [gate.batch for gate in run.carry_out().run.gates] == [0, 1]
 
 
@@ -269,5 +262,3 @@ def test_the_first_reason_to_stop_stands() -> None:
     twice.apply(CancelRequested("SIGINT"))
     twice.apply(CancelRequested("SIGTERM", now=True))
     assert twice.next_step() == Finish(TaskStatus.CANCELLED, "cancelled by SIGINT")
-
-
