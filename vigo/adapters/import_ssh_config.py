@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from vigo.adapters.import_files import read_text
-from vigo.adapters.ssh_config import ConfigFile, SshConfig
+from vigo.adapters.ssh_config import ConfigFile, SshConfig, Values
 from vigo.adapters.ssh_config_keywords import FOLLOWED
-from vigo.adapters.ssh_config_match import LookUp, Unanswered, Values
+from vigo.adapters.ssh_config_match import LookUp, Unanswered
 from vigo.adapters.ssh_config_tokens import Here, home_folder
 from vigo.core.errors import ConfigError
 from vigo.core.imports import document
@@ -38,6 +38,8 @@ def import_ssh_config(path: str | None, *, all_settings: bool) -> Imported:
         notes.remark(
             f"note: {reader.patterns} patterns of Host lines are no names; ssh_config itself still applies them"
         )
+    if not all_settings and path is not None:
+        notes.remark(f"note: the settings stay in {path}; run vigo with --ssh-config {path}, or add --all-settings")
     if not all_settings:
         return Imported(Document(tuple(map(ImportedHost, found))), tuple(notes.lines()))
     config = SshConfig.read((ConfigFile(file),), home)

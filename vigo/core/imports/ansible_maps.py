@@ -11,12 +11,11 @@ from typing import Any, Final, TypeGuard
 
 from vigo.core.imports.ansible_source import ALL, Fleet, Value, Variable
 from vigo.core.imports.document import Notes, path_mark
-from vigo.core.nodes import ListNode, MapNode, Mark, Node, ScalarNode, read_map, wrong
+from vigo.core.nodes import Entry, ListNode, MapNode, Mark, Node, ScalarNode, read_map, wrong
 
 _META: Final = "_meta"
 _VAULT: Final = "__ansible_vault"
 _UNSAFE: Final = "__ansible_unsafe"
-_SECTIONS: Final = ("hosts", "children", "vars")
 
 
 def read_groups(document: MapNode, fleet: Fleet, notes: Notes) -> None:
@@ -50,25 +49,27 @@ _BY_LIST: Final = "run `ansible-inventory -i FILE --list` and import what it pri
 def _read_group(name: str, mark: Mark, node: Node, fleet: Fleet, notes: Notes) -> None:
     fleet.group(name, mark)
     group = read_map(node, name, empty=True)
-    for key, place, _ in group:
-        if key not in _SECTIONS:
-            notes.leave_out(f"{name}.{key}", f"is none of {', '.join(_SECTIONS)}, and Ansible skips it, too", place)
-    for variable, read in read_variables(_section(group, "vars")).items():
-        fleet.assign(name, variable, read)
-    for child, place, below in _section(group, "children"):
-        _read_group(child, place, below, fleet, notes)
-        fleet.nest(name, child, place)
-    for pattern, place, variables in _section(group, "hosts"):
-        fleet.host(pattern, name, place, read_variables(read_map(variables, pattern, empty=True)))
+    for key, place, _ in group:  # in the file's order: of two places that speak of one host, the later one wins
+        match key:
+            case "vars":
+                for variable, read in read_variables(_section(group, key)).items():
+                    fleet.assign(name, variable, read)
+            case "children":
+                for child, inside, below in _section(group, key):
+                    _read_group(child, inside, below, fleet, notes)
+                    fleet.nest(name, child, inside)
+            case "hosts":
+                for pattern, inside, variables in _section(group, key):
+                    fleet.host(pattern, name, inside, read_variables(read_map(variables, pattern, empty=True)))
+            case _:
+                notes.leave_out(f"{name}.{key}", "is none of hosts, children, vars, and Ansible skips it, too", place)
 
 
 def _section(group: MapNode, key: str) -> MapNode:
     """Return one part of a group; a single name stands for a map of it alone, as Ansible has it."""
-    node = group.get(key)
-    if node is None:
-        return MapNode({}, group.mark)
+    node = group.entries[key].node
     if isinstance(node, ScalarNode) and isinstance(node.value, str) and key != "vars":
-        return MapNode({node.value: group.entries[key]._replace(node=ScalarNode(None, node.mark))}, node.mark)
+        return MapNode({node.value: Entry(node.mark, ScalarNode(None, node.mark))}, node.mark)
     return read_map(node, key, empty=True)
 
 

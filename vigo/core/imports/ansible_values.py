@@ -14,6 +14,8 @@ from vigo.core.imports import ansible_source as source
 from vigo.core.imports.ansible_source import Variable
 from vigo.core.imports.document import Notes, Value
 from vigo.core.imports.settings import (
+    ELSEWHERE,
+    add_way,
     read_address,
     read_host_keys,
     read_jump,
@@ -73,8 +75,7 @@ def read_values(variables: Mapping[str, Variable], notes: Notes) -> dict[str, Va
             values[key] = read(_text(kept[name].value), kept[name].mark)
     for name in _ARGUMENTS:
         if name in kept:
-            for key, value in _arguments(name, kept[name], notes).items():
-                values.setdefault(key, value)
+            _add_arguments(values, name, kept[name], notes)
     for name in _CHECKING:
         if name in kept and _text(kept[name].value).lower() in {"false", "no", "off", "0"}:
             values.setdefault("ssh.host_keys", str(HostKeyRule.ACCEPT_NEW))
@@ -123,6 +124,9 @@ def _text(value: source.Value) -> str:
 
 
 def _trait(name: str, variable: Variable, notes: Notes) -> dict[str, Value]:
+    if "." in name:
+        notes.leave_out(name, "is no trait's key, which has no dots", variable.mark)
+        return {}
     try:
         return {f"traits.{name}": read_trait(name, variable.value)}
     except NoTraitError as error:
@@ -130,31 +134,29 @@ def _trait(name: str, variable: Variable, notes: Notes) -> dict[str, Value]:
         return {}
 
 
-def _arguments(name: str, variable: Variable, notes: Notes) -> dict[str, Value]:
-    """Return what the arguments for `ssh` say of jumps, proxies and host keys; the rest is left out."""
-    values: dict[str, Value] = {}
+def _add_arguments(values: dict[str, Value], name: str, variable: Variable, notes: Notes) -> None:
+    """Add what the arguments for `ssh` say of jumps, proxies and host keys; the rest is left out."""
     options: dict[str, str] = {}
     try:
         words = shlex.split(_text(variable.value))
     except ValueError:
         notes.leave_out(name, "has quotes that do not end", variable.mark)
-        return {}
+        return
     for option, text in _options(words):
         match option:
             case "proxyjump":
-                values.setdefault("ssh.jump", read_jump(text, name, variable.mark))
+                add_way(values, read_jump(text, name, variable.mark))
             case "proxycommand":
-                for key, value in read_proxy(text, name, variable.mark).items():
-                    values.setdefault(key, value)
+                add_way(values, read_proxy(text, name, variable.mark))
             case "stricthostkeychecking" | "userknownhostsfile":
                 options.setdefault(option, text)
             case _ if option.startswith("control"):
                 notes.leave_out(f"{name}: {option}", "vigo shares connections by itself", variable.mark)
             case _:
-                notes.leave_out(f"{name}: {option}", "write it into ~/.ssh/config, which vigo reads", variable.mark)
+                notes.leave_out(f"{name}: {option}", ELSEWHERE, variable.mark)
     strict, known_hosts = options.get("stricthostkeychecking"), options.get("userknownhostsfile")
-    values.update(read_host_keys(strict, known_hosts, variable.mark))
-    return values
+    for key, value in read_host_keys(strict, known_hosts, variable.mark).items():
+        values.setdefault(key, value)
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str]]:

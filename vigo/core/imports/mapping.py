@@ -72,6 +72,10 @@ def read_mapping(texts: Sequence[str]) -> Mapped:
     for target in targets:
         if target != "group" and targets.count(target) > 1:
             raise UsageError(f"--map {target}: is given twice; remove one")
+    for target in targets:
+        below = next((other for other in targets if other.startswith(f"{target}.")), None)
+        if below is not None:
+            raise UsageError(f"--map {target}: {below} stands below it, and a trait is a value or a map; rename one")
     if "name" not in targets:
         raise UsageError("--map: nothing says which field is the host's name; add --map name=.FIELD")
     return Mapped(fields)

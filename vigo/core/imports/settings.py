@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,8 +19,11 @@ from vigo.core.nodes import Mark, wrong
 _PORT: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 _PORT_MAX: Final = 65_535
 _JUMP: Final = re.compile(
-    r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>.*))?"
+    r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[^:]*))?"
 )
+ELSEWHERE: Final = "has no place in an inventory; ~/.ssh/config can say it, and vigo reads that"
+"""Why an option of ssh is left out."""
+_WAYS: Final = frozenset({"ssh.jump", "ssh.proxy_command"})
 _NO: Final = frozenset({"no", "off", "false"})
 _YES: Final = frozenset({"yes", "true", "ask", ""})
 
@@ -53,11 +56,11 @@ def read_address(text: str, mark: Mark) -> str:
     return address
 
 
-def read_jump(text: str, key: str, mark: Mark) -> tuple[Hop, ...]:
-    """Return the hops of a ProxyJump, `[user@]host[:port],…`; none for the word `none`. Raises ConfigError."""
+def read_jump(text: str, key: str, mark: Mark) -> dict[str, Value]:
+    """Return a ProxyJump, `[user@]host[:port],…`, as a setting; none for the word `none`. Raises ConfigError."""
     if text.lower() == "none":
-        return ()
-    return tuple(_hop(part.strip(), key, mark) for part in text.split(","))
+        return {}
+    return {"ssh.jump": tuple(_hop(part.strip(), key, mark) for part in text.split(","))}
 
 
 def read_proxy(text: str, key: str, mark: Mark) -> dict[str, Value]:
@@ -66,6 +69,12 @@ def read_proxy(text: str, key: str, mark: Mark) -> dict[str, Value]:
         return {}
     hop = _plain_jump(text, key, mark)
     return {"ssh.proxy_command": read_word(text, key, mark)} if hop is None else {"ssh.jump": (hop,)}
+
+
+def add_way(values: dict[str, Value], way: Mapping[str, Value]) -> None:
+    """Add a jump or a proxy unless there is one of either by now: the first one counts, as for `ssh`."""
+    if _WAYS.isdisjoint(values):
+        values.update(way)
 
 
 def read_host_keys(strict: str | None, known_hosts: str | None, mark: Mark) -> dict[str, Value]:

@@ -12,6 +12,8 @@ from typing import Final
 
 from vigo.core.imports.document import Document, HostNames, Imported, ImportedHost, Notes, Value, Values, weak_keys
 from vigo.core.imports.settings import (
+    ELSEWHERE,
+    add_way,
     read_address,
     read_host_keys,
     read_jump,
@@ -25,6 +27,7 @@ from vigo.core.nodes import Mark, wrong
 _KEYWORD: Final = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+|\Z)(.*)", re.ASCII | re.DOTALL)
 _WORD: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 _PATTERN: Final = frozenset("*?!")
+_WAYS: Final = {"proxyjump": read_jump, "proxycommand": read_proxy}
 _NO_USE: Final = frozenset({"loglevel", "passwordauthentication", "identitiesonly", "compression"})
 
 
@@ -82,7 +85,10 @@ def read_options(lines: Mapping[str, Line], mark: Mark, notes: Notes) -> Values:
     """
     values: dict[str, Value] = {}
     for keyword, line in lines.items():
-        values.update(_option(keyword, line, notes))
+        if keyword in _WAYS:
+            add_way(values, _WAYS[keyword](line.rest, keyword, line.mark))
+        else:
+            values.update(_option(keyword, line, notes))
     said = {keyword: line.rest for keyword, line in lines.items()}
     values.update(read_host_keys(said.get("stricthostkeychecking"), said.get("userknownhostsfile"), mark))
     return values
@@ -99,11 +105,6 @@ def _option(keyword: str, line: Line, notes: Notes) -> Mapping[str, Value]:
             return {"ssh.port": read_port(text, "Port", mark)}
         case "identityfile":
             return {"ssh.identity": read_word(text, "IdentityFile", mark)}
-        case "proxyjump":
-            hops = read_jump(text, "ProxyJump", mark)
-            return {"ssh.jump": hops} if hops else {}
-        case "proxycommand":
-            return read_proxy(text, "ProxyCommand", mark)
         case "stricthostkeychecking" | "userknownhostsfile":
             return {}
         case "forwardagent":
@@ -111,7 +112,7 @@ def _option(keyword: str, line: Line, notes: Notes) -> Mapping[str, Value]:
         case _ if keyword in _NO_USE:
             notes.leave_out(keyword, "vigo has no use for it", mark)
         case _:
-            notes.leave_out(keyword, "write it into ~/.ssh/config, which vigo reads", mark)
+            notes.leave_out(keyword, ELSEWHERE, mark)
     return {}
 
 

@@ -14,7 +14,7 @@ from vigo.core.model import Hop, Scalar
 
 _WIDTH_MAX: Final = 100
 """Columns up to which a map or a list stands on one line."""
-_PLAIN: Final = re.compile(r"(?:~/)?[A-Za-z_/][A-Za-z0-9_./@%+-]*|[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
+_PLAIN: Final = re.compile(r"(?:~/[.]?)?[A-Za-z_/][A-Za-z0-9_./@%+-]*|[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
 _WORDS: Final = frozenset({"yes", "no", "on", "off", "true", "false", "null", "y", "n"})
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 _SSH_ORDER: Final = ("user", "port", "identity", "jump", "proxy_command", "known_hosts", "host_keys")
