@@ -204,7 +204,7 @@ def test_an_exclusive_task_waits_for_whoever_holds_its_hosts(lab: Vigo) -> None:
         until(lambda: (lab.home / "data").exists() and "[running]" in lab("task", "status").out, "the holder")
         told = lab("task", "run", "true", "--target", "web-[01-02].example.com")
         assert told.code == 0
-        assert "web-01.example.com" in next(line for line in told.err.splitlines() if "holds" in line)
+        assert "web-01.example.com" in next(line for line in told.err.splitlines() if "held too" in line)
         refused = lab("task", "run", "true", "--target", "*.web.*", "--exclusive", "--no-wait")
         assert refused.code == 6
         with started(lab, "run", "true", "--target", "*.web.*", "--exclusive") as waiting:

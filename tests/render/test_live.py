@@ -282,8 +282,8 @@ def test_an_interrupted_task_offers_a_look_at_what_was_lost() -> None:
     run = Run(TaskDispatched("admin", "uptime", "all", (("a", "b"),)))
     run.apply(HostStarted("a", 0))
     assert next_commands("t1a2b3c4", run, TaskStatus.INTERRUPTED) == [
-        "vigo task resume t1a2b3c4",
         "vigo task status t1a2b3c4 --look",
+        "vigo task resume t1a2b3c4",
         "vigo task status t1a2b3c4",
     ]
     assert next_commands("t1a2b3c4", run, TaskStatus.RUNNING) == ["vigo task status t1a2b3c4"]

@@ -30,6 +30,10 @@ _WITH_DETAIL = frozenset({Outcome.LOST})
 """Outcomes whose header on stdout has no room for what is known."""
 
 
+_NOT_TO_REPEAT = frozenset({Outcome.COMPLETE, Outcome.LOST})
+"""Outcomes of hosts on which the command ran, or may have."""
+
+
 class BlockPrinter:
     """Prints the page's first line, then each batch's blocks in plan order as soon as the batch has ended.
 
@@ -129,7 +133,8 @@ class ProgressLines:
         running = _hosts(len(run.in_flight))
         if event.now:
             return f"killing the command on {running}"
-        return f"no further host starts, {running} still running will finish; once more kills them"
+        once_more = "once more" if event.cause.startswith("SIG") else "with --now it"
+        return f"no further host starts, {running} still running will finish; {once_more} kills them"
 
 
 def _gate(event: GateProbed | GateChecked) -> str:
@@ -172,14 +177,14 @@ def next_commands(task: str, run: Run, status: TaskStatus) -> list[str]:
     """Return what an operator may want to type next, the likeliest first."""
     interrupted = status is TaskStatus.INTERRUPTED
     outcomes = run.counts(interrupted=interrupted)
-    missed = [outcome for outcome in Outcome if outcomes[outcome] and outcome is not Outcome.COMPLETE]
+    missed = [outcome for outcome in Outcome if outcomes[outcome] and outcome not in _NOT_TO_REPEAT]
     commands = []
+    if outcomes[Outcome.LOST]:
+        commands.append(f"vigo task status {task} --look")
     if interrupted or status is TaskStatus.PAUSED:
         commands.append(f"vigo task resume {task}")
     elif missed and status is not TaskStatus.RUNNING:
         commands.append(f"vigo task rerun {task} --only {','.join(missed)}")
-    if Outcome.LOST in missed:
-        commands.append(f"vigo task status {task} --look")
     if run.dispatched.rollback is not None and status not in (TaskStatus.RUNNING, TaskStatus.COMPLETE):
         commands.append(f"vigo task rollback {task}")
     return [*commands, f"vigo task status {task}"]
