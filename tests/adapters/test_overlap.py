@@ -48,7 +48,6 @@ RACER = """
     import os, sys
     from pathlib import Path
     from vigo.adapters import overlap
-from vigo.adapters.locks import RunLock
     from vigo.adapters.store import Store
     from vigo.adapters.store_read import Reading
     from vigo.core.events import *
