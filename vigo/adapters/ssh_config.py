@@ -34,7 +34,10 @@ from vigo.adapters.ssh_config_words import (
     pattern_list,
 )
 from vigo.core.errors import ConfigError
+from vigo.core.model import Hop
 
+FORWARDED_SOCKET: Final = "forwardagent path"
+"""Where a path after ForwardAgent is kept: ssh has it beside yes and no, which decide."""
 _DEPTH_MAX: Final = 16
 _FILES_MAX: Final = 1_000
 _BYTES_MAX: Final = 4 * 1024 * 1024
@@ -54,12 +57,25 @@ class ConfigFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """One value and where it was said."""
+
+    value: Value | tuple[Hop, ...]
+    origin: str
+    """A flag, `inventory`, `file:line` or `default`."""
+
+
+Values: TypeAlias = dict[str, tuple[Found, ...]]
+"""Keyword in lower case -> its value; several for the keywords of which every line counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class ValueLine:
     """`Keyword value`."""
 
-    place: str
     keyword: str
-    value: Value
+    found: tuple[Found]
+    """One object for all hosts it speaks of, by which equal settings are known as such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +290,11 @@ def _line(word: str, rest: str, place: str) -> ValueLine | UnknownLine | None:
     if not rest:
         raise BadLine("has no value; write one")
     if key in FOLLOWED:
-        return ValueLine(place, key, read_value(key, rest))
+        value = read_value(key, rest)
+        if key == "forwardagent" and isinstance(value, str):
+            key = FORWARDED_SOCKET
+        # A time of `none` is what ssh has where nothing is said: a later line may still say something.
+        return None if value is None else ValueLine(key, (Found(value, place),))
     arguments(rest)
     return None if key in PASSED_OVER else UnknownLine(place, word)
 

@@ -93,7 +93,10 @@ def _text(_words: list[str], rest: str) -> str:
 
 
 def _jump(words: list[str], rest: str) -> str:
-    text = _text(words, rest).partition("#")[0].rstrip(BLANKS)
+    text, comment, _ = _text(words, rest).partition("#")
+    text = text.rstrip(BLANKS)
+    if comment and text.lower() == "none":
+        raise BadLine("none is followed by a comment, and ssh takes it for a host of that name; move the comment")
     hops_of(text)
     return text
 

@@ -10,10 +10,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from vigo.adapters.ssh_config import (
     Criterion,
+    Found,
     HostCondition,
     IncludeLine,
     MatchCondition,
@@ -21,6 +22,7 @@ from vigo.adapters.ssh_config import (
     SshConfig,
     UnknownLine,
     ValueLine,
+    Values,
     unknown,
 )
 from vigo.adapters.ssh_config_keywords import ACCUMULATING, Value
@@ -32,19 +34,6 @@ from vigo.core.model import Hop
 SSH_PORT: Final = 22
 _PROXIES: Final = ("proxyjump", "proxycommand")
 _ADDRESS_SIGNS: Final = frozenset("0123456789abcdefABCDEFxX.:%")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One value and where it was said."""
-
-    value: Value | tuple[Hop, ...]
-    origin: str
-    """A flag, `inventory`, `file:line` or `default`."""
-
-
-Values: TypeAlias = dict[str, tuple[Found, ...]]
-"""Keyword in lower case -> its value; several for the keywords of which every line counts."""
 
 
 class Unanswered(Exception):  # noqa: N818 - a question to the caller, who can wait for the answer
@@ -99,7 +88,9 @@ class LookUp:
         """Read one file; without `is_live` (an Include below another host's line) none of its sections count."""
         for section in file:
             condition = section.condition
-            if condition is not None:
+            if isinstance(condition, HostCondition):
+                is_active = is_live and condition.matches(self._target)
+            elif condition is not None:
                 is_active = is_live and self._holds(condition)
             if is_active or section.has_unknown:
                 self._take(section, is_active=is_active)
@@ -115,7 +106,7 @@ class LookUp:
                         self._read(file, is_active=is_active, is_live=is_active)
                 case UnknownLine():
                     ignored = self.said("ignoreunknown")
-                    if not isinstance(ignored, str) or not pattern_list(ignored)(line.keyword):
+                    if not isinstance(ignored, str) or not pattern_list(ignored, ignore_case=True)(line.keyword):
                         raise unknown(line)
                 case _:
                     assert_never(line)
@@ -125,14 +116,19 @@ class LookUp:
         before = self.values.get(key)
         if key in ACCUMULATING and key not in self._decided:
             before = before or ()
-            if all(found.value != line.value for found in before):
-                self.values[key] = (*before, Found(line.value, line.place))
-        elif before is None and not (key in _PROXIES and any(proxy in self.values for proxy in _PROXIES)):
-            self.values[key] = (Found(line.value, line.place),)
+            if all(found.value != line.found[0].value for found in before):
+                self.values[key] = (*before, *line.found)
+        elif before is None and not (key in _PROXIES and self._has_way(key)):
+            self.values[key] = line.found
 
-    def _holds(self, condition: HostCondition | MatchCondition) -> bool:
-        if isinstance(condition, HostCondition):
-            return condition.matches(self._target)
+    def _has_way(self, key: str) -> bool:
+        """Tell whether the way is decided: by the first of the two keywords, but `ProxyJump none` leaves ProxyCommand open."""
+        jump = self.said("proxyjump")
+        if key == "proxycommand" and isinstance(jump, str) and jump.lower() == "none":
+            return False
+        return any(proxy in self.values for proxy in _PROXIES)
+
+    def _holds(self, condition: MatchCondition) -> bool:
         holds = True
         for criterion in condition.criteria:
             if criterion.name == "exec" and not holds:
@@ -165,7 +161,8 @@ class LookUp:
 
     def _answer(self, command: str, place: str) -> bool:
         host = self._host()
-        goal = Goal(host, self.name, self._port(), self._user(), alias=str(self.said("hostkeyalias") or ""))
+        alias = str(self.said("hostkeyalias") or host)
+        goal = Goal(host, self.name, self._port(), self._user(), alias)
         try:
             asked = expand(command, self.here, goal)
         except BadLine as error:
@@ -207,6 +204,7 @@ def _normal_address(text: str) -> str:
     if not set(text.partition("%")[0]) <= _ADDRESS_SIGNS:
         return ""
     try:
-        return str(socket.getaddrinfo(text, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4][0])
+        found = str(socket.getaddrinfo(text, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4][0])
     except (OSError, UnicodeError):
         return ""
+    return text if found.lower() == text.lower() else found

@@ -91,7 +91,7 @@ _LETTERS: Final[Mapping[str, Callable[[Here, Goal], str]]] = {
     "h": lambda _, goal: goal.host,
     "i": lambda here, _: str(here.uid),
     "j": lambda _, goal: goal.jump,
-    "k": lambda _, goal: goal.alias or goal.host,
+    "k": lambda _, goal: goal.alias or goal.original,
     "l": lambda here, _: here.hostname,
     "n": lambda _, goal: goal.original,
     "p": lambda _, goal: str(goal.port),

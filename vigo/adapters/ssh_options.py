@@ -104,6 +104,7 @@ class Preparation:
     host_keys: HostKeys
     keyring: Keyring
     _options: dict[_Algorithms, asyncssh.SSHClientConnectionOptions] = field(default_factory=dict)
+    _like: dict[object, Endpoint] = field(default_factory=dict)
     _hops: dict[Settings, Endpoint] = field(default_factory=dict)
 
     @classmethod
@@ -137,6 +138,18 @@ class Preparation:
             return _reachable(self._endpoint(await self.settler.settled(host)))
 
     def _endpoint(self, settings: Settings) -> Endpoint:
+        like = self._like.get(settings.kind)
+        if like is None:
+            like = self._like[settings.kind] = self._first_of_its_kind(settings)
+        return replace(
+            like,
+            name=settings.name,
+            host_key_names=settings.host_key_names,
+            identity=like.identity.again(),
+            jump=tuple(map(self._hop, settings.jump)),
+        )
+
+    def _first_of_its_kind(self, settings: Settings) -> Endpoint:
         rule = settings.host_keys
         if self.host_keys.accept_new and rule is HostKeyRule.STRICT:
             rule = HostKeyRule.ACCEPT_NEW
@@ -152,7 +165,6 @@ class Preparation:
             options=self._shared_options(settings),
             host_key_algorithms=_host_key_choice(settings),
             host_keys=rule,
-            jump=tuple(map(self._hop, settings.jump)),
             proxy_command=settings.proxy_command,
             connect_timeout_ms=settings.connect_timeout_ms,
             forward_agent=settings.forward_agent,

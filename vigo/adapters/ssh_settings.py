@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from vigo.adapters.ssh_config import ConfigFile, SshConfig
+from vigo.adapters.ssh_config import FORWARDED_SOCKET, ConfigFile, Found, SshConfig, Values
 from vigo.adapters.ssh_config_exec import Answers
-from vigo.adapters.ssh_config_match import Found, LookUp, Unanswered, Values
+from vigo.adapters.ssh_config_match import LookUp, Unanswered
 from vigo.adapters.ssh_config_tokens import Goal, Here, expand
 from vigo.adapters.ssh_config_words import BadLine
 from vigo.adapters.ssh_settings_read import (
@@ -32,6 +32,8 @@ from vigo.core.model import Hop, Host, HostKeyRule, Overrides, Reason, SshSettin
 
 CONNECT_TIMEOUT_MS: Final = 10_000
 _HOPS_MAX: Final = 16
+_BEHIND_A_HOP: Final = (Found((), "the hop before it"),)
+"""The way of a hop that is not the first: one object, because equal settings are known by it."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class Settler:
     answers: Answers = field(default_factory=Answers)
     _said: dict[tuple[SshSettings, bool], Values] = field(default_factory=dict)
     _ways: dict[tuple[Hop, ...], tuple[Settings, ...]] = field(default_factory=dict)
+    _like: dict[tuple[int, ...], Settings] = field(default_factory=dict)
+    """What hosts of the same values share, for which every file name is looked at once."""
     _under_way: list[str] = field(default_factory=list)
 
     @classmethod
@@ -88,14 +92,23 @@ class Settler:
             values["hostname"] = (Found(hop.address, INVENTORY),)
         if is_direct:
             values.pop("proxycommand", None)
-            values["proxyjump"] = (Found((), "the hop before it"),)
+            values["proxyjump"] = _BEHIND_A_HOP
         name = LookUp(self.here, hop.name, self.default_user, self.answers.known, values).through(self.config)
         refuse_unbuilt(values)
         goal = Goal(name, hop.name, port_of(values), "")
         user = self._user(values, goal)
         alias = values.get("hostkeyalias")
-        goal = replace(goal, user=user, alias=str(alias[0].value) if alias else "")
-        return self._settings(hop, Reading(values, self.here, goal))
+        goal = replace(goal, user=user, alias=str(alias[0].value).lower() if alias else "")
+        read = Reading(values, self.here, goal)
+        likeness = _likeness(values)
+        if likeness is None:
+            return self._settings(hop, read)
+        like = self._like.get(likeness)
+        if like is None:
+            like = self._like[likeness] = self._settings(hop, read)
+            return like
+        names = (goal.alias,) if goal.alias else tuple(dict.fromkeys((name, hop.name)))
+        return replace(like, name=name, host_key_names=names, jump=self._way(read, hop), values=values)
 
     def _beforehand(self, ssh: SshSettings, *, is_target: bool) -> Values:
         """Return what flags and inventory say: made once for each distinct setting."""
@@ -191,3 +204,25 @@ class Settler:
         first = self._settle(hops[0])
         rest = (self._settle(hop, is_direct=True) for hop in hops[1:])
         return (*first.jump, replace(first, jump=()), *rest)
+
+
+def _likeness(values: Values) -> tuple[int, ...] | None:
+    """Return what is equal for hosts that were told the same by the same lines; None where a `%` makes each its own."""
+    if any("%" in str(found.value) for key in _TOKENS & values.keys() for found in values[key]):
+        return None
+    return tuple(id(found) for key, several in values.items() if key != "hostname" for found in several)
+
+
+_TOKENS: Final = frozenset(
+    {
+        "certificatefile",
+        FORWARDED_SOCKET,
+        "identityagent",
+        "identityfile",
+        "proxycommand",
+        "proxyjump",
+        "user",
+        "userknownhostsfile",
+    }
+)
+"""Keywords whose values may hold tokens."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from vigo.adapters.ssh_config import expand_variables
+from vigo.adapters.ssh_config import FORWARDED_SOCKET, Found, Values, expand_variables
 from vigo.adapters.ssh_config_keywords import FOLLOWED, hops_of, read_value
-from vigo.adapters.ssh_config_match import SSH_PORT, Found, Values
+from vigo.adapters.ssh_config_match import SSH_PORT
 from vigo.adapters.ssh_config_tokens import Goal, Here, expand
 from vigo.adapters.ssh_config_words import BadLine, keyword_of
 from vigo.core.errors import ConfigError
@@ -81,6 +81,8 @@ class Settings:
     bind_address: str | None
     values: Values = field(repr=False, compare=False)
     """ssh_config's keyword -> the value that won, as it was said, and where."""
+    kind: object = field(default_factory=object, repr=False, compare=False)
+    """The same object where all but `name`, `host_key_names` and `jump` is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,12 @@ class Reading:
         )
 
     def words(self, key: str, tokens: str) -> str | None:
-        """Return a text with its tokens expanded."""
+        """Return a text with its tokens expanded; here `%k` without an alias is the name that is connected to."""
         found = self.first(key)
         if found is None or not isinstance(found.value, str):
             return None
         try:
-            return expand(found.value, self.here, self.goal, tokens)
+            return expand(found.value, self.here, replace(self.goal, alias=self.goal.alias or self.goal.host), tokens)
         except BadLine as error:
             raise _misread(found.origin, key, error) from None
 
@@ -149,10 +151,10 @@ class Reading:
 
     def forward_agent(self) -> str | None:
         """Return the socket of the agent that the host may use."""
-        found = self.first("forwardagent")
-        if found is None or found.value is False:
+        said, path = self.first("forwardagent"), self.first(FORWARDED_SOCKET)
+        if (said is None and path is None) or (said is not None and not said.value):
             return None
-        return self.agent() if found.value is True else self._socket(str(found.value), "forwardagent", found.origin)
+        return self.agent() if path is None else self._socket(str(path.value), "forwardagent", path.origin)
 
     def authentications(self) -> tuple[str, ...]:
         """Return the ways to log in that are allowed."""
@@ -254,6 +256,7 @@ def of_flags(overrides: Overrides) -> Values:
         except BadLine as error:
             raise _misread("--ssh-option", key, error) from None
         if not (key in ("proxyjump", "proxycommand") and {"proxyjump", "proxycommand"} & said.keys()):
+            key = FORWARDED_SOCKET if key == "forwardagent" and isinstance(value, str) else key
             said.setdefault(key, (Found(value, f"--ssh-option {name}"),))
     return said
 
