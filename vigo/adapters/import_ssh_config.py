@@ -107,10 +107,11 @@ def _lines(values: Values, mark: Mark, notes: Notes) -> dict[str, Line]:
     for keyword, found in values.items():
         if keyword == "hostname":
             continue
-        text = _text(keyword, found[0].value)
+        value = found[0].value
+        text = _text(keyword, value)
         named = FOLLOWED[keyword][0]
-        if len(found) > 1:
-            notes.leave_out(named, "is said more than once, and vigo's inventory holds the first alone", mark)
+        if len(found) > 1 or (isinstance(value, tuple) and len(value) > 1):
+            notes.leave_out(named, "has several values, and vigo's inventory holds the first alone", mark)
         if keyword in _TOKENED and "%" in text:
             notes.leave_out(named, "has % tokens, which ssh_config alone can have", mark)
         else:

@@ -26,14 +26,14 @@ def hops(text: str) -> tuple[Hop, ...]:
 
 
 def test_a_jump_is_read_as_ssh_reads_it() -> None:
-    """Users, ports, IPv6 in brackets, URLs, several hops; `none` is no jump."""
+    """Users, ports, IPv6 in brackets, URLs, several hops; `none` is the direct way."""
     assert [str(hop) for hop in hops("ops@gate:2200, [2001:db8::1]:22,inner")] == [
         "ops@gate:2200",
         "[2001:db8::1]:22",
         "inner",
     ]
     assert [str(hop) for hop in hops("ssh://ops@gate:2200/")] == ["ops@gate:2200"]
-    assert read_jump("None", "x", MARK) == {}
+    assert read_jump("None", "x", MARK) == {"ssh.jump": "none"}
     for text in ("", "a:b:c", "gate:0", "gate:x", "o ps@gate", "ga te", "-x"):
         with pytest.raises(ConfigError, match=r"hosts:3:1: "):
             read_jump(text, "ProxyJump", MARK)
@@ -73,9 +73,9 @@ def test_any_other_proxy_stays_the_command_that_it_is(command: str) -> None:
     assert read_proxy(command, "x", MARK) == {"ssh.proxy_command": command}
 
 
-def test_no_proxy_is_none() -> None:
-    """In either case; and a command with a control character is refused."""
-    assert read_proxy("None", "x", MARK) == {}
+def test_no_proxy_is_the_direct_way() -> None:
+    """Written in any case; and a command with a control character is refused."""
+    assert read_proxy("None", "x", MARK) == {"ssh.proxy_command": "none"}
     with pytest.raises(ConfigError, match="control character"):
         read_proxy("nc\x1b", "x", MARK)
     with pytest.raises(ConfigError, match="is empty"):

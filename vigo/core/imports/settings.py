@@ -23,6 +23,7 @@ _JUMP: Final = re.compile(
 )
 ELSEWHERE: Final = "has no place in an inventory; ~/.ssh/config can say it, and vigo reads that"
 """Why an option of ssh is left out."""
+_DIRECT: Final = "none"
 _WAYS: Final = frozenset({"ssh.jump", "ssh.proxy_command"})
 _NO: Final = frozenset({"no", "off", "false"})
 _YES: Final = frozenset({"yes", "true", "ask", ""})
@@ -57,16 +58,16 @@ def read_address(text: str, mark: Mark) -> str:
 
 
 def read_jump(text: str, key: str, mark: Mark) -> dict[str, Value]:
-    """Return a ProxyJump, `[user@]host[:port],…`, as a setting; none for the word `none`. Raises ConfigError."""
-    if text.lower() == "none":
-        return {}
+    """Return a ProxyJump, `[user@]host[:port],…`, as a setting; `none` is the direct way. Raises ConfigError."""
+    if text.lower() == _DIRECT:
+        return {"ssh.jump": _DIRECT}
     return {"ssh.jump": tuple(_hop(part.strip(), key, mark) for part in text.split(","))}
 
 
 def read_proxy(text: str, key: str, mark: Mark) -> dict[str, Value]:
     """Return a ProxyCommand as a setting; `ssh -W %h:%p HOST` is the jump that it stands for. Raises ConfigError."""
-    if text.lower() == "none":
-        return {}
+    if text.lower() == _DIRECT:
+        return {"ssh.proxy_command": _DIRECT}
     hop = _plain_jump(text, key, mark)
     return {"ssh.proxy_command": read_word(text, key, mark)} if hop is None else {"ssh.jump": (hop,)}
 
