@@ -178,7 +178,7 @@ def test_files_are_merged_and_never_overrule_each_other() -> None:
         ({"groups": {"g": None, "G": None}}, "differs only in case"),
         ({"defaults": {"ssh": {"user": "a:b"}}}, "is no user name"),
         ({"defaults": {"ssh": {"identity": "-x"}}}, "begins with -"),
-        ({"defaults": {"ssh": {"ciphers": "x"}}}, "ciphers: not yet supported"),
+        ({"defaults": {"ssh": {"ciphers": "x"}}}, "ciphers: is text, must be a list"),
         ({"tasks": {"t": "x"}}, "t: is text, must be a map"),
     ],
 )

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from vigo.adapters.ssh_config_words import BLANKS, BadLine, arguments, keyword_of
 from vigo.core.errors import UsageError
+from vigo.core.jumps import split_hops
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 _Read: TypeAlias = Callable[[list[str], str], Value]
@@ -25,7 +26,6 @@ _TIME_PART: Final = re.compile(r"(\d+)([smhdw]?)", re.IGNORECASE | re.ASCII)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SECONDS_MAX: Final = 2**31 - 1
 _PORT_MAX: Final = 65_535
-_HOP: Final = re.compile(r"(?:(?P<user>.+)@)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]@]+))(?::(?P<port>[^:]+))?")
 
 
 def _one(words: list[str], _rest: str) -> str:
@@ -105,16 +105,11 @@ def hops_of(text: str) -> tuple[tuple[str | None, str, int | None], ...]:
     """Return (user, host, port) of each hop of `[user@]host[:port],…` or `ssh://…`; `none` has no hops. Raises BadLine."""
     if text.lower() == "none":
         return ()
-    return tuple(map(_hop, text.split(",")))
-
-
-def _hop(text: str) -> tuple[str | None, str, int | None]:
-    plain = text.removeprefix("ssh://").removesuffix("/") if text.startswith("ssh://") else text
-    match = _HOP.fullmatch(plain)
-    host = match and (match["bracketed"] or match["host"])
-    if match is None or not host or host.startswith("-") or not plain.isprintable() or " " in plain:
-        raise BadLine(f"{text[:80]!r} is no way to a host; write [user@]host[:port], several with commas between")
-    return match["user"], host, None if match["port"] is None else port_number(match["port"])
+    try:
+        split = split_hops(text)
+    except UsageError as error:
+        raise BadLine(str(error).removeprefix("--jump: ")) from None
+    return tuple((user, host, None if port is None else port_number(port)) for user, host, port in split)
 
 
 def _forward(words: list[str], rest: str) -> Value:

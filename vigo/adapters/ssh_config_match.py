@@ -32,6 +32,7 @@ from vigo.core.errors import ConfigError
 from vigo.core.model import Hop
 
 SSH_PORT: Final = 22
+FAMILIES: Final = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _PROXIES: Final = ("proxyjump", "proxycommand")
 _ADDRESS_SIGNS: Final = frozenset("0123456789abcdefABCDEFxX.:%")
 
@@ -188,7 +189,7 @@ class LookUp:
 
     def _normal_target(self) -> str:
         target = self._host()
-        return _normal_address(target) or target.lower()
+        return _normal_address(target, str(self.said("addressfamily") or "any")) or target.lower()
 
     def _user(self) -> str:
         return str(self.said("user") or self.user)
@@ -199,12 +200,17 @@ class LookUp:
 
 
 @lru_cache(maxsize=1024)
-def _normal_address(text: str) -> str:
+def _normal_address(text: str, family: str) -> str:
     """Return an IP address as the system writes it, or an empty text for a name. No name server is asked."""
-    if not set(text.partition("%")[0]) <= _ADDRESS_SIGNS:
+    if not set(text.partition("%")[0]) <= _ADDRESS_SIGNS or not _numeric(text, "any"):
         return ""
+    found = _numeric(text, family)
+    return text if not found or found.lower() == text.lower() else found
+
+
+def _numeric(text: str, family: str) -> str:
     try:
-        found = str(socket.getaddrinfo(text, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4][0])
+        found = socket.getaddrinfo(text, None, FAMILIES[family], socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return ""
-    return text if found.lower() == text.lower() else found
+    return str(found[0][4][0])

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import asyncssh
 from asyncssh.encryption import get_default_encryption_algs, get_encryption_algs
@@ -29,6 +29,7 @@ from asyncssh.public_key import (
 
 from vigo.adapters.ssh_config import ConfigFile
 from vigo.adapters.ssh_config_keywords import FOLLOWED
+from vigo.adapters.ssh_config_match import FAMILIES
 from vigo.adapters.ssh_config_tokens import home_folder, login_name
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys, Known
@@ -41,7 +42,6 @@ from vigo.core.model import Host, HostKeyRule, Overrides, Reason
 _SSH_PORT = 22
 _FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
 _RSA_SIGNATURES = ("rsa-sha2-256", "rsa-sha2-512", "ssh-rsa")
-_FAMILIES: Final = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _Algorithms: TypeAlias = tuple[str | None, str | None, str | None, str | None, int, int]
 
 
@@ -49,6 +49,8 @@ _Algorithms: TypeAlias = tuple[str | None, str | None, str | None, str | None, i
 class Endpoint:
     """Everything about one host that is decided before a packet is sent."""
 
+    asked: str
+    """What the inventory calls it, or how a hop is written."""
     name: str
     """What is resolved and connected to."""
     port: int
@@ -143,6 +145,7 @@ class Preparation:
             like = self._like[settings.kind] = self._first_of_its_kind(settings)
         return replace(
             like,
+            asked=settings.asked,
             name=settings.name,
             host_key_names=settings.host_key_names,
             identity=like.identity.again(),
@@ -155,6 +158,7 @@ class Preparation:
             rule = HostKeyRule.ACCEPT_NEW
         own = (self.host_keys.own,) if settings.records else ()
         return Endpoint(
+            asked=settings.asked,
             name=settings.name,
             port=settings.port,
             user=settings.user,
@@ -168,7 +172,7 @@ class Preparation:
             proxy_command=settings.proxy_command,
             connect_timeout_ms=settings.connect_timeout_ms,
             forward_agent=settings.forward_agent,
-            address_family=_FAMILIES[settings.address_family],
+            address_family=FAMILIES[settings.address_family],
             bind_address=settings.bind_address,
             authentications=settings.authentications,
         )

@@ -16,6 +16,7 @@ from vigo.adapters.ssh_config_match import LookUp, Unanswered
 from vigo.adapters.ssh_config_tokens import Goal, Here, expand
 from vigo.adapters.ssh_config_words import BadLine
 from vigo.adapters.ssh_settings_read import (
+    BEHIND_A_HOP,
     INVENTORY,
     KEEPALIVE_COUNT,
     KEEPALIVE_MS,
@@ -32,7 +33,7 @@ from vigo.core.model import Hop, Host, HostKeyRule, Overrides, Reason, SshSettin
 
 CONNECT_TIMEOUT_MS: Final = 10_000
 _HOPS_MAX: Final = 16
-_BEHIND_A_HOP: Final = (Found((), "the hop before it"),)
+_BEHIND_A_HOP: Final = (Found((), BEHIND_A_HOP),)
 """The way of a hop that is not the first: one object, because equal settings are known by it."""
 
 
@@ -108,7 +109,7 @@ class Settler:
             like = self._like[likeness] = self._settings(hop, read)
             return like
         names = (goal.alias,) if goal.alias else tuple(dict.fromkeys((name, hop.name)))
-        return replace(like, name=name, host_key_names=names, jump=self._way(read, hop), values=values)
+        return replace(like, asked=hop.name, name=name, host_key_names=names, jump=self._way(read, hop), values=values)
 
     def _beforehand(self, ssh: SshSettings, *, is_target: bool) -> Values:
         """Return what flags and inventory say: made once for each distinct setting."""
@@ -122,6 +123,7 @@ class Settler:
         goal, values = read.goal, read.values
         trust = read.first("userknownhostsfile")
         return Settings(
+            asked=hop.name,
             name=goal.host,
             port=goal.port,
             user=goal.user,

@@ -20,6 +20,8 @@ from vigo.core.model import Hop, HostKeyRule, Overrides, Reason, SshSettings
 INVENTORY: Final = "inventory"
 """The origin of what the inventory says; the inventory itself knows file and line."""
 DEFAULT: Final = "default"
+BEHIND_A_HOP: Final = "the hop before it"
+"""The origin of the way of a hop that is not the first."""
 KEEPALIVE_MS: Final = 15_000
 KEEPALIVE_COUNT: Final = 3
 AUTHENTICATIONS: Final = ("publickey", "keyboard-interactive", "password")
@@ -40,6 +42,8 @@ class SettingsError(ConfigError):
 class Settings:
     """How one host is reached. Paths are whole, tokens expanded."""
 
+    asked: str
+    """What was asked for: the inventory's name, or a hop's as it is written."""
     name: str
     """What is resolved and connected to."""
     port: int
@@ -82,7 +86,7 @@ class Settings:
     values: Values = field(repr=False, compare=False)
     """ssh_config's keyword -> the value that won, as it was said, and where."""
     kind: object = field(default_factory=object, repr=False, compare=False)
-    """The same object where all but `name`, `host_key_names` and `jump` is the same."""
+    """The same object where all but `asked`, `name`, `host_key_names` and `jump` is the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`vigo inventory`: list, show, check. Flags in, exit codes out."""
+"""`vigo inventory`: list, show, check, import. Flags in, exit codes out."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import Annotated, assert_never
 
 import typer
 
+from vigo.cli import imports, ssh_flags
+from vigo.cli.age import say_age
 from vigo.cli.console import Console
-from vigo.cli.task import Format, FormatOption
+from vigo.cli.flags import Format
+from vigo.cli.flags import Output as FormatOption
 from vigo.core.errors import Exit, UsageError
-from vigo.core.inventory import origins
+from vigo.core.inventory import Inventory, origins
 from vigo.core.inventory_check import check as look_through
+from vigo.core.model import Host, Overrides
 from vigo.core.target import combine, parse
 from vigo.render import inventory as render
 
 app = typer.Typer(help="See which hosts there are, and check the files that name them.", no_args_is_help=True)
+app.add_typer(imports.app, name="import")
 
 InventoryOption = Annotated[
     str | None, typer.Option("--inventory", "-i", metavar="PATH|lab", help="The inventory: a file, a folder, or `lab`.")
@@ -37,6 +42,8 @@ def list_hosts(
     console = Console.of_process()
     fleet = load_inventory(inventory, console)
     hosts = fleet.hosts if wanted is None else wanted.select(fleet)
+    if wanted is not None:
+        say_age(fleet, wanted, console)
     match output:
         case Format.TEXT:
             console.show(render.hosts_text(hosts))
@@ -54,19 +61,49 @@ def list_hosts(
 @app.command()
 def show(
     host: Annotated[str, typer.Argument(help="The host's name.")],
+    ssh: Annotated[bool, typer.Option("--ssh", help="Show how it is reached, flags and ssh_config included.")] = False,
     inventory: InventoryOption = None,
+    user: ssh_flags.User = None,
+    port: ssh_flags.Port = None,
+    identity: ssh_flags.Identity = None,
+    jump: ssh_flags.Jump = None,
+    ssh_option: ssh_flags.SshOption = None,
+    ssh_config: ssh_flags.SshConfig = None,
     output: FormatOption = Format.TEXT,
 ) -> int:
     """Show one host: each value with the file and line it comes from."""
     from vigo.cli.wiring import load_inventory
 
     _need(output, Format.TEXT, Format.JSON)
+    given = (user, port, identity, jump, ssh_option, ssh_config)
+    if not ssh and any(flag is not None for flag in given):
+        raise UsageError("--user, --port and the like say how a host is reached; add --ssh to see it")
     console = Console.of_process()
     fleet = load_inventory(inventory, console)
     found = fleet.require(host)
+    if ssh:
+        options = tuple(ssh_option or ())
+        flags = ssh_flags.overrides_of(fleet, user=user, port=port, identity=identity, jump=jump, ssh_options=options)
+        _show_ssh(fleet, found, flags, ssh_config, output, console)
+        return Exit.OK
     present = render.host_text if output is Format.TEXT else render.host_json
     console.show(present(found, origins(fleet, found)))
     return Exit.OK
+
+
+def _show_ssh(
+    fleet: Inventory, host: Host, flags: Overrides, ssh_config: str | None, output: Format, console: Console
+) -> None:
+    from vigo.adapters.ssh_config import config_files
+    from vigo.adapters.ssh_config_tokens import home_folder
+    from vigo.adapters.ssh_settings import Settler
+    from vigo.adapters.ssh_settings_show import effective
+
+    settler = Settler.make(config_files(ssh_config, home_folder()), flags)
+    ways = effective(settler.settle_and_wait(host), fleet)
+    for remark in settler.remarks:
+        console.say(f"warning: {remark}")
+    console.show(render.reached_text(ways) if output is Format.TEXT else render.reached_json(ways))
 
 
 @app.command()

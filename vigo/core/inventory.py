@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from vigo.core.errors import NoMatchError
 from vigo.core.inventory_names import did_you_mean
-from vigo.core.model import Host, TraitValue
+from vigo.core.model import Hop, Host, SshSettings, TraitValue
 from vigo.core.nodes import MapNode
 from vigo.core.traits import layer, walk
 
@@ -119,10 +119,7 @@ def origins(inventory: Inventory, host: Host) -> tuple[Origin, ...]:
     values: dict[str, TraitValue] = {"uuid": host.uuid}
     if host.address is not None:
         values["address"] = host.address
-    for name in host.ssh.__dataclass_fields__:
-        value = getattr(host.ssh, name)
-        if value is not None:
-            values[f"ssh.{name}"] = value
+    values.update((f"ssh.{name}", value) for name, value in plain_ssh(host.ssh).items())
     values.update((f"traits.{path}", host.traits[path]) for path in sorted(host.traits))
     known = inventory.gathered.get(host.name)
     unsaid = ("gathered", "" if known is None else known.at)
@@ -130,6 +127,16 @@ def origins(inventory: Inventory, host: Host) -> tuple[Origin, ...]:
         Origin(key, value, *said.get(key, ("derived", "") if key == "uuid" else unsaid))
         for key, value in values.items()
     )
+
+
+def plain_ssh(ssh: SshSettings) -> dict[str, TraitValue]:
+    """Return what is set, as plain values; hops as `[user@]name[:port]`, the direct way as `none`."""
+    said = ((name, getattr(ssh, name)) for name in ssh.__dataclass_fields__)
+    return {name: _plain(value) for name, value in said if value is not None}
+
+
+def _plain(value: TraitValue | tuple[Hop, ...]) -> TraitValue:
+    return (tuple(map(str, value)) or "none") if isinstance(value, tuple) else value
 
 
 def _ancestry(group: str) -> Iterator[str]:
@@ -160,4 +167,8 @@ def _places(node: MapNode) -> Iterator[tuple[str, str]]:
             yield from ((f"traits.{path}", str(place)) for path, place, _ in walk(child))
 
 
-_SSH_KEYS = {"address": "address", "connect_timeout": "ssh.connect_timeout_ms"}
+_SSH_KEYS = {
+    "address": "address",
+    "connect_timeout": "ssh.connect_timeout_ms",
+    "keepalive": "ssh.keepalive_ms",
+}

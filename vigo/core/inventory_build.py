@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import NAMESPACE_DNS, uuid5
 
 from vigo.core.errors import ConfigError
 from vigo.core.inventory import Inventory, Layers, lineage
 from vigo.core.inventory_names import check_address, check_group, check_name, did_you_mean
-from vigo.core.model import Host, SshSettings
+from vigo.core.inventory_ssh import Ssh, SshValue, overlay_ssh, read_ssh
+from vigo.core.jumps import Way, Ways
+from vigo.core.model import Hop, Host, SshSettings
 from vigo.core.nodes import (
     Entry,
     MapNode,
     Mark,
     Node,
-    read_duration_ms,
-    read_int,
     read_map,
     read_text,
     read_texts,
@@ -38,22 +38,7 @@ TOP_KEYS: Final = ("defaults", "groups", "hosts", "tasks")
 _SECTION_KEYS: Final = ("ssh", "traits")
 _GROUP_KEYS: Final = (*_SECTION_KEYS, "groups")
 _HOST_KEYS: Final = ("address", "uuid", "groups", *_SECTION_KEYS)
-_SSH_KEYS: Final = ("user", "port", "address", "identity", "known_hosts", "connect_timeout")
-_SSH_LATER: Final = (
-    "jump",
-    "proxy_command",
-    "host_key_alias",
-    "agent",
-    "forward_agent",
-    "keepalive",
-    "ciphers",
-    "certificate",
-)
-_PORT_MAX: Final = 65_535
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-
-Ssh: TypeAlias = Mapping[str, str | int]
-"""Field of SshSettings, or `address` -> value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +50,7 @@ class Section:
 
     def over(self, below: Section) -> Section:
         """Return this section laid over another one, key by key."""
-        return Section({**below.ssh, **self.ssh} if self.ssh else below.ssh, self.traits.over(below.traits))
+        return Section(overlay_ssh(self.ssh, below.ssh), self.traits.over(below.traits))
 
 
 _NOTHING: Final = Section({}, EMPTY)
@@ -91,6 +76,7 @@ def build(documents: Sequence[MapNode], source: str) -> Inventory:
                     raise _twice(mark, host.name, places[key])
                 hosts[key], nodes[key], places[key] = host, own, mark
     _check_uuids(hosts, nodes)
+    hosts |= builder.with_ways(hosts)
     tasks = {name: read_map(node, name) for name, _, node in _joined(documents, "tasks")}
     layers = Layers(defaults, groups, nodes)
     return Inventory(tuple(hosts.values()), tuple(groups), MappingProxyType(tasks), source, layers)
@@ -103,7 +89,8 @@ class _Builder:
         self._defaults = defaults
         self._groups = groups
         self._bases: dict[tuple[str, ...], Section] = {}
-        self._settings: dict[tuple[tuple[str, str | int], ...], SshSettings] = {}
+        self._settings: dict[tuple[tuple[str, SshValue], ...], SshSettings] = {}
+        self._ways: dict[str, Way] = {}
 
     def hosts(self, pattern: str, mark: Mark, node: MapNode, *, room: int) -> Iterator[Host]:
         """Yield the hosts of one entry: one, or those of a range."""
@@ -114,6 +101,9 @@ class _Builder:
         section = _section(node).over(base)
         uuid = _uuid(node, pattern)
         settings = self._ssh(section.ssh)
+        way = section.ssh.get("jump")
+        if isinstance(way, Way):
+            self._ways |= {name.lower(): way for name in names}
         traits = MappingProxyType(section.traits.values)
         for name, address in zip(names, _addresses(node, base, names), strict=True):
             yield Host(name, uuid or str(uuid5(NAMESPACE_DNS, name.lower())), address, groups, traits, settings)
@@ -139,10 +129,22 @@ class _Builder:
         return base
 
     def _ssh(self, ssh: Ssh) -> SshSettings:
-        key = tuple((name, value) for name, value in ssh.items() if name != "address")
+        key = tuple((name, value) for name, value in ssh.items() if name not in ("address", "jump"))
         if key not in self._settings:
-            self._settings[key] = SshSettings(**dict(key))  # type: ignore[arg-type]  # read_ssh has checked each one
+            self._settings[key] = SshSettings(**dict(key))  # type: ignore[arg-type]  # read_ssh has checked each
         return self._settings[key]
+
+    def with_ways(self, hosts: Mapping[str, Host]) -> dict[str, Host]:
+        """Return the hosts that have a way of their own, with its hops: they may stand anywhere in the files."""
+        ways = Ways(hosts, self._ways)
+        settings: dict[tuple[SshSettings, tuple[Hop, ...] | None], SshSettings] = {}
+        found = {}
+        for key in self._ways:
+            host, hops = hosts[key], ways.hops(key)
+            if (host.ssh, hops) not in settings:
+                settings[host.ssh, hops] = replace(host.ssh, jump=hops)
+            found[key] = replace(host, ssh=settings[host.ssh, hops])
+        return found
 
 
 def _merged(documents: Sequence[MapNode], key: str) -> MapNode:
@@ -203,7 +205,7 @@ def _section(node: MapNode) -> Section:
     if ssh is None and traits is None:
         return _NOTHING
     return Section(
-        {} if ssh is None else dict(_read_ssh(read_map(ssh, "ssh", empty=True))),
+        {} if ssh is None else read_ssh(read_map(ssh, "ssh", empty=True)),
         EMPTY if traits is None else read_traits(read_map(traits, "traits", empty=True)),
     )
 
@@ -215,28 +217,6 @@ def _layer(node: MapNode) -> Section:
     if address is not None:
         check_address(read_text(address, "address"), address.mark)
     return section
-
-
-def _read_ssh(node: MapNode) -> Iterator[tuple[str, str | int]]:
-    refuse_unknown(node, _SSH_KEYS, later=_SSH_LATER)
-    for key, _, child in node:
-        match key:
-            case "port":
-                yield key, read_int(child, key, least=1, most=_PORT_MAX)
-            case "connect_timeout":
-                yield "connect_timeout_ms", read_duration_ms(child, key)
-            case _:
-                yield key, _read_word(child, key)
-
-
-def _read_word(node: Node, key: str) -> str:
-    """Return a text that may be a word of a command line: printable, and no option."""
-    text = read_text(node, key)
-    if text.startswith("-") or not text.isprintable():
-        raise wrong(node.mark, key, "begins with - or holds a control character", "write a plain text")
-    if key == "user" and any(sign.isspace() or sign in "@:'\"" for sign in text):
-        raise wrong(node.mark, key, f"{text[:40]!r} is no user name", "write one without blanks, quotes, : and @")
-    return text
 
 
 def _names(pattern: str, mark: Mark, room: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from vigo.core.inventory import Origin
+from vigo.core.inventory import Origin, plain_ssh
 from vigo.core.inventory_check import Checked
 from vigo.core.model import Host, TraitValue
 from vigo.core.traits import texts
@@ -54,11 +54,24 @@ def host_text(host: Host, origins: Sequence[Origin]) -> str:
 
 def host_json(host: Host, origins: Iterable[Origin]) -> str:
     """Return a host with its values and their origins as one JSON object."""
-    found = [
-        {"key": origin.key, "value": _plain(origin.value), "layer": origin.layer, "place": origin.place or None}
-        for origin in origins
-    ]
-    return dump({"schema": SCHEMA, **_host(host), "origins": found})
+    return dump({"schema": SCHEMA, **_host(host), "origins": [_origin(origin) for origin in origins]})
+
+
+def reached_text(ways: Sequence[tuple[str, Sequence[Origin]]]) -> str:
+    """Return how a host and each hop on the way to it are reached: value, and the place that says it."""
+    blocks: list[str] = []
+    for title, found in ways:
+        rows = [(origin.key, _value(origin.value), origin.place or origin.layer) for origin in found]
+        widths = [max((len(clean(row[at])) for row in rows), default=0) + _GAP for at in range(2)]
+        head = f"Host:    {clean(title)}\n" if not blocks else f"Hop {len(blocks)}:   {clean(title)}\n"
+        blocks.append(head + "\n" + columns(("SSH", "IS", "FROM"), rows, widths))
+    return "\n".join(blocks)
+
+
+def reached_json(ways: Sequence[tuple[str, Sequence[Origin]]]) -> str:
+    """Return the same as one JSON object."""
+    told = [{"name": title, "ssh": [_origin(origin) for origin in found]} for title, found in ways]
+    return dump({"schema": SCHEMA, **told[0], "hops": told[1:]})
 
 
 def checked_text(checked: Checked) -> str:
@@ -87,14 +100,22 @@ def _row(host: Host) -> tuple[str, str, str, str]:
 
 
 def _host(host: Host) -> dict[str, Any]:
-    ssh = {name: getattr(host.ssh, name) for name in host.ssh.__dataclass_fields__}
     return {
         "name": host.name,
         "uuid": host.uuid,
         "address": host.address,
         "groups": list(host.groups),
-        "ssh": {name: value for name, value in ssh.items() if value is not None},
+        "ssh": {name: _plain(value) for name, value in plain_ssh(host.ssh).items()},
         "traits": {path: _plain(value) for path, value in sorted(host.traits.items())},
+    }
+
+
+def _origin(origin: Origin) -> dict[str, object]:
+    return {
+        "key": origin.key,
+        "value": _plain(origin.value),
+        "layer": origin.layer,
+        "place": origin.place or None,
     }
 
 
