@@ -69,7 +69,7 @@ _SETTINGS = st.fixed_dictionaries(
 )
 _DISTURBED = st.fixed_dictionaries(
     {
-        "acts": st.just({}) | st.dictionaries(st.integers(0, 40), _ACT, max_size=4),
+        "acts": st.just({}) | st.dictionaries(st.integers(0, 24), _ACT, min_size=1, max_size=4),
         "resumes": st.lists(st.tuples(st.booleans(), _LEG), max_size=5).map(tuple),
     }
 )

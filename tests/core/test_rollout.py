@@ -32,6 +32,9 @@ def outcomes(run: Run) -> dict[str, str]:
 # --- properties
 
 
+ON, AGAIN = (False, None), (True, None)
+
+
 def obeys_the_rules(case: Case) -> None:
     """Check one case against the rules, the model and its own replay."""
     drive = Drive(case).carry_out()
@@ -56,8 +59,21 @@ def obeys_the_rules(case: Case) -> None:
 
 @settings(max_examples=500)
 @given(cases())
-@example(case_of(names(3), fanout=1, ends={"h0": "failed"}, failures="0"))
+@example(case_of(names(3), fanout=1, ends={"h0": "failed"}, failures="1"))
+@example(case_of(names(4), fanout=1, ends={"h0": "failed", "h1": "failed"}, failures="33%"))
+@example(case_of(names(2), fanout=1, ends={"h0": "rejected"}, failures="0"))
 @example(case_of(names(2), names(2, 2), gated=True, answers=(True, False)))
+@example(case_of(names(2), names(2, 2), gated=True, answers=(False,), baseline=True))
+@example(case_of(names(2), names(2, 2), names(2, 4), pause=True, stop_after=2, resumes=((False, None),)))
+@example(case_of(names(3), fanout=1, ends={"h0": "failed"}, failures="0", when_stopped="paused", resumes=(ON,)))
+@example(
+    case_of(
+        names(3), fanout=1, ends=dict.fromkeys(names(3), "failed"), failures="1", when_stopped="paused", resumes=(ON,)
+    )
+)
+@example(case_of(names(3), fanout=2, ends={"h0": "failed"}, failures="0", acts={3: "interrupted"}, resumes=(ON,)))
+@example(case_of(names(3), fanout=2, acts={2: "interrupted"}, resumes=(ON,)))
+@example(case_of(names(3), fanout=2, acts={1: "interrupted", 2: "cancelled"}, resumes=(AGAIN,)))
 def test_any_run_obeys_the_rules_and_agrees_with_the_model(case: Case) -> None:
     """Whatever hosts do, in whatever order, and whoever interferes: rules 1 to 7 hold and a replay is the same run."""
     obeys_the_rules(case)
