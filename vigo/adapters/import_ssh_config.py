@@ -35,9 +35,7 @@ def import_ssh_config(path: str | None, *, all_settings: bool) -> Imported:
     reader = _Names(home)
     found = {name: mark for name, mark in reader.file(file, 0) if names.add(name, mark)}
     if reader.patterns:
-        notes.remark(
-            f"note: {reader.patterns} patterns of Host lines are no names; ssh_config itself still applies them"
-        )
+        notes.remark(f"note: patterns of Host lines are no names ({reader.patterns}); ssh_config itself applies them")
     if not all_settings and path is not None:
         notes.remark(f"note: the settings stay in {path}; run vigo with --ssh-config {path}, or add --all-settings")
     if not all_settings:

@@ -33,8 +33,9 @@ def test_settings_are_taken_under_either_of_their_names() -> None:
     )
     assert values == {"address": "10.0.0.2", "ssh.port": 22, "ssh.user": "ops", "ssh.identity": "~/.ssh/fleet"}
     assert notes == []
-    with pytest.raises(ConfigError, match="hosts:3:1: port: is no port"):
-        read(ansible_port="many")
+    for name, value in (("ansible_port", "many"), ("ansible_port", [22]), ("ansible_user", ["a", "b"])):
+        with pytest.raises(ConfigError, match=r"^hosts:3:1: (port|user): is no "):
+            read(**{name: value})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ Rule 3: a value stands on the group that said it where vigo's own precedence the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from vigo.core.imports.ansible_source import ALL, UNGROUPED, Fleet, Group, Machine, Variable, order
 from vigo.core.imports.ansible_values import other_connection, read_values
@@ -22,6 +22,8 @@ from vigo.core.nodes import shown, wrong
 
 LEVELS_MAX: Final = 8
 """Of groups in groups; deeper ones would nest an inventory file deeper than it may be."""
+_Said: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
+"""Groups, and each variable of the host's own with its identity."""
 _HOST_ALONE: Final = frozenset({"ssh.host_keys", "address"})
 """Said by each host for itself."""
 
@@ -33,8 +35,7 @@ def convert(fleet: Fleet, notes: Notes) -> Imported:
     layers = {path: read_values(_own(fleet.groups[name]), notes) for name, path in members.paths.items()}
     layers[ALL] = read_values(_own(fleet.groups[ALL]), notes)
     hosts = [
-        ImportedHost(machine.name, members.listed(machine), read_values(members.variables(machine), notes))
-        for machine in machines
+        ImportedHost(machine.name, members.listed(machine), members.values(machine, notes)) for machine in machines
     ]
     document = _Factoring(layers).document(hosts)
     return Imported(document, (*notes.lines(), *weak_keys(document.hosts)))
@@ -48,6 +49,7 @@ class _Memberships:
         self._depths, self._above = order(fleet)
         self._inherited: dict[tuple[str, ...], Mapping[str, Variable]] = {}
         self._listed: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._read: dict[_Said, Values] = {}
         self.paths = self._tree(notes)
         """Group -> dotted path; `all` and `ungrouped` have none."""
 
@@ -60,6 +62,14 @@ class _Memberships:
             filed = {name: variable for group in groups for name, variable in group.filed.items()}
             self._inherited[key] = {**inline, **filed}
         return {**self._inherited[key], **machine.inline, **machine.filed}
+
+    def values(self, machine: Machine, notes: Notes) -> Values:
+        """Return what the variables of a host stand for; hosts that share all of them are read once."""
+        own = (*machine.inline.items(), *machine.filed.items())
+        key = tuple(machine.groups), tuple((name, id(variable)) for name, variable in own)
+        if key not in self._read:
+            self._read[key] = read_values(self.variables(machine), notes)
+        return self._read[key]
 
     def listed(self, machine: Machine) -> tuple[str, ...]:
         """Return the paths that a host lists: all its groups but those that are above another one of them."""

@@ -71,7 +71,7 @@ def read_values(variables: Mapping[str, Variable], notes: Notes) -> dict[str, Va
     kept = {name: variable for name, variable in variables.items() if _is_kept(name, variable, notes)}
     values: dict[str, Value] = {}
     for name, (key, read) in _SETTINGS.items():
-        if name in kept and kept[name].value not in {"", None}:
+        if name in kept and kept[name].value not in ("", None):  # a list has no hash
             values[key] = read(_text(kept[name].value), kept[name].mark)
     for name in _ARGUMENTS:
         if name in kept:
