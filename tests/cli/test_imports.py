@@ -46,6 +46,7 @@ def test_vagrant_is_read_from_a_pipe(vigo: Vigo) -> None:
     assert done.code == 0, done.err
     assert "host_keys: insecure" in done.out
     assert "warning: 1 host with host_keys: insecure, their keys are not checked at all: web-01" in done.err
+    assert "imported 1 host and 0 groups from standard input" in done.err
     assert done.out.startswith("# Made by `vigo inventory import` from standard input.\n")
 
 

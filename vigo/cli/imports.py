@@ -109,7 +109,8 @@ def _deliver(imported: Imported, origin: str, write: str | None, replace: bool) 
     from vigo.core.inventory_build import build
 
     console = Console.of_process()
-    text = write_text(imported.document, "standard input" if origin == "-" else origin)
+    origin = "standard input" if origin == "-" else origin
+    text = write_text(imported.document, origin)
     made = build(
         [parse(text.encode(), write or "the inventory made")], origin
     )  # what cannot be read back is not written
