@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vigo.core import binding
 from vigo.core.gate import Ask, AskCommand, AskTcp, AskUrl, GatePolicy
-from vigo.core.guard import Order, Refusal, Text, clear
+from vigo.core.guard import Text
 from vigo.core.model import Host
 from vigo.core.plan import Plan
-from vigo.engine.execute import Work
-
-_MARK_BYTES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +29,8 @@ class Errand:
         """Everything that the errand may run on hosts, for the guard to read."""
         return [*self.texts.values(), *self.checks.values()]
 
-    def work(self, address_of: Callable[[Host], str]) -> Work:
-        """Return what the engine does with names; `address_of` says where a host's ports are."""
-        hosts = {host.name: host for host in self.plan.hosts}
 
-        def clear_one(texts: Mapping[str, Text], host: str) -> Order | Refusal:
-            return clear(hosts[host], texts[host])
-
-        return Work(
-            clear=lambda host: clear_one(self.texts, host),
-            clear_check=lambda host: clear_one(self.checks, host),
-            asks=lambda names: _asks(self.plan.policy.gate, [hosts[name] for name in names], address_of),
-            mark=lambda: secrets.token_hex(_MARK_BYTES),
-        )
-
-
-def _asks(gate: GatePolicy, hosts: Sequence[Host], address_of: Callable[[Host], str]) -> Sequence[Ask]:
+def gate_asks(gate: GatePolicy, hosts: Sequence[Host], address_of: Callable[[Host], str]) -> Sequence[Ask]:
     """Return a gate's questions; those that every host would ask in the same words are asked once."""
     asks: list[Ask] = []
     for url in gate.urls:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from vigo.adapters.locks import RunLock
 from vigo.adapters.probe import HttpProbe
@@ -13,16 +14,19 @@ from vigo.adapters.store import Store
 from vigo.adapters.store_read import Reading
 from vigo.adapters.store_thread import ThreadedJournal
 from vigo.cli.console import Console
-from vigo.cli.errand import Errand
+from vigo.cli.errand import Errand, gate_asks
 from vigo.cli.reading import TEXT, show_task
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
 from vigo.core.events import Record, TaskStatus
+from vigo.core.guard import Order, Refusal, Text, clear
 from vigo.core.model import Host, Outcome, Stream
 from vigo.core.rollout import Run
-from vigo.engine.execute import Execution, Ports
+from vigo.engine.execute import Execution, Ports, Work
 from vigo.engine.ports import Observer
 from vigo.render.live import BlockPrinter, ProgressLines, off_the_record, summary
+
+_MARK_BYTES = 10
 
 
 class NoSink:
@@ -61,7 +65,7 @@ async def _carry_out(
         probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
         async with ThreadedJournal(store) as journal:
             ports = Ports(transport, probe, journal, NoSink(), observers, console.say)
-            execution = Execution(opening.task, run, errand.work(address_of), ports)
+            execution = Execution(opening.task, run, _work(errand, address_of), ports)
             try:
                 async with watch(store.folder, opening.task, execution.cancel):
                     await execution.carry_out()
@@ -73,6 +77,21 @@ async def _carry_out(
             show_task(task, status, errand.output, reading, console)
     console.say_lines(summary(opening.task, run).rstrip("\n"))
     return exit_code(run, causes)
+
+
+def _work(errand: Errand, address_of: Callable[[Host], str]) -> Work:
+    """Return what the engine does with names; `address_of` says where a host's ports are."""
+    hosts = {host.name: host for host in errand.plan.hosts}
+
+    def clear_one(texts: Mapping[str, Text], host: str) -> Order | Refusal:
+        return clear(hosts[host], texts[host])
+
+    return Work(
+        clear=lambda host: clear_one(errand.texts, host),
+        clear_check=lambda host: clear_one(errand.checks, host),
+        asks=lambda names: gate_asks(errand.plan.policy.gate, [hosts[name] for name in names], address_of),
+        mark=lambda: secrets.token_hex(_MARK_BYTES),
+    )
 
 
 def _observers(errand: Errand, reading: Reading, run: Run, console: Console) -> list[Observer]:

@@ -46,7 +46,7 @@ def select(
     expression = target.combine(given, request.excludes)
     wanted = target.parse(expression)
     hosts = _unprotected(wanted, wanted.select(inventory, runs=hosts_of_run), inventory, site, console)
-    say_age(inventory, wanted, console)
+    say_age(inventory, wanted, console, *filter(None, (shape.spread, shape.batch_by)))
     is_random = shape.order is HostOrder.RANDOM
     if request.limit is None:
         if request.seed is not None and not is_random:
