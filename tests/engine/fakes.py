@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 
+from vigo.core.chain import GENESIS, canonical, link
 from vigo.core.errors import JournalError
 from vigo.core.events import Event, Record
+from vigo.core.gate import Answer, AskTcp, AskUrl
 from vigo.core.guard import Order
 from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Stream
-from vigo.engine.ports import Sink, Verdict
+from vigo.core.payload import to_payload
+from vigo.engine.ports import Sink
 
 COMPLETE = Ended(HostResult(Outcome.COMPLETE, 42, exit_code=0))
 _KILLED = Ended(HostResult(Outcome.CANCELLED, 7, kill=Kill.KILLED))
@@ -23,6 +26,9 @@ class MemoryTransport:
     def __init__(self, on_order: Callable[[Order], None] = lambda _: None) -> None:
         self.orders: list[Order] = []
         self.limits: list[Limits] = []
+        self.marks: list[str] = []
+        self.given_up: list[str] = []
+        """Hosts whose `run` was cancelled from outside."""
         self.kills = 0
         self._on_order = on_order
         self._pending: dict[str, asyncio.Future[Ended]] = {}
@@ -38,17 +44,21 @@ class MemoryTransport:
         """Hosts whose order ever arrived here."""
         return tuple(order.host.name for order in self.orders)
 
-    async def run(self, order: Order, limits: Limits, sink: Sink) -> Ended:
+    async def run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
         """Take the order and wait for `end`, `break_off` or `kill`."""
         self._on_order(order)
         self.orders.append(order)
         self.limits.append(limits)
+        self.marks.append(mark)
         self._sink = sink
         if self.kills:
             return _KILLED
         self._pending[order.host.name] = asyncio.get_running_loop().create_future()
         try:
             return await self._pending[order.host.name]
+        except asyncio.CancelledError:
+            self.given_up.append(order.host.name)
+            raise
         finally:
             del self._pending[order.host.name]
 
@@ -81,7 +91,10 @@ class MemoryTransport:
 
 
 class MemoryJournal:
-    """An append-only list with gapless numbers and a chain of digests; fails from the `fail_on`-th append on."""
+    """An append-only list with gapless numbers and a chain of digests; fails from the `fail_on`-th append on.
+
+    Between an append's beginning and its end the loop turns at least once, and until `hold` is set where there is one.
+    """
 
     def __init__(self, fail_on: int | None = None) -> None:
         self.records: list[Record] = []
@@ -89,6 +102,7 @@ class MemoryJournal:
         self.kept: dict[str, bytes] = {}
         self.fail_on = fail_on
         self.on_append: Callable[[Sequence[Event]], None] = lambda _: None
+        self.hold: asyncio.Event | None = None
 
     @property
     def events(self) -> list[Event]:
@@ -100,37 +114,60 @@ class MemoryJournal:
         """Whether an append was refused."""
         return self.fail_on is not None and len(self.appends) >= self.fail_on
 
-    def append(self, task: str, events: Sequence[Event], outputs: Sequence[bytes] = ()) -> Sequence[Record]:
+    async def append(self, task: str, events: Sequence[Event], outputs: Sequence[bytes] = ()) -> Sequence[Record]:
         """Write all of the events or, from the `fail_on`-th call on, none."""
         self.on_append(events)
         self.appends.append(tuple(events))
+        await (asyncio.sleep(0) if self.hold is None else self.hold.wait())
         if self.has_failed:
             raise JournalError("journal: no space left on device; free some and look at `vigo task status`")
-        written = [self._record(task, event) for event in events]
+        return self._write(task, events, outputs)
+
+    def _write(self, task: str, events: Sequence[Event], outputs: Sequence[bytes]) -> Sequence[Record]:
+        written = list(self.records[-1:])
+        try:
+            for event in events:
+                written.append(self._record(written[-1:], task, event))
+        except ValueError as error:
+            raise JournalError(f"journal: cannot be written: {error}") from error
+        del written[: len(written) - len(events)]
+        self.records += written
         self.kept.update({hashlib.sha256(data).hexdigest(): data for data in outputs})
         return written
 
-    def _record(self, task: str, event: Event) -> Record:
-        before = self.records[-1].digest if self.records else ""
-        digest = hashlib.sha256(f"{before}{task}{event!r}".encode()).hexdigest()
-        self.records.append(Record(len(self.records) + 1, "2026-03-13T12:30:01.042Z", task, event, digest))
-        return self.records[-1]
+    @staticmethod
+    def _record(before: Sequence[Record], task: str, event: Event) -> Record:
+        seq, digest = (before[0].seq + 1, before[0].digest) if before else (1, GENESIS)
+        at, data = "2026-03-13T12:30:01.042Z", canonical(to_payload(event)).decode()
+        columns = (seq, at, task, event.kind, getattr(event, "host", None), data)
+        return Record(seq, at, task, event, link(digest, columns))
 
 
 class ScriptedProbe:
-    """Gives prepared answers, one a check; passes when they are used up."""
+    """Gives prepared answers, one a question; passes when they are used up."""
 
     def __init__(self, *passes: bool) -> None:
         self.asked: list[str] = []
-        self.on_check: Callable[[], None] = lambda: None
+        self.on_ask: Callable[[], None] = lambda: None
+        self.hold: asyncio.Event | None = None
+        self.error: BaseException | None = None
+        self.at_once = self.at_once_most = 0
         self._passes = list(passes)
 
-    async def check(self, url: str) -> Verdict:
-        """Answer at once."""
-        self.asked.append(url)
-        self.on_check()
+    async def ask(self, ask: AskUrl | AskTcp) -> Answer:
+        """Answer at once, or when `hold` is set; raise `error`, which a real probe must never do."""
+        self.asked.append(ask.shown)
         passed = self._passes.pop(0) if self._passes else True
-        return Verdict(passed, "HTTP 200" if passed else "HTTP 503", 3)
+        self.at_once += 1
+        self.at_once_most = max(self.at_once, self.at_once_most)
+        try:
+            self.on_ask()
+            await (asyncio.sleep(0) if self.hold is None else self.hold.wait())
+        finally:
+            self.at_once -= 1
+        if self.error is not None:
+            raise self.error
+        return Answer(passed, "HTTP 200" if passed else "HTTP 503", 3)
 
 
 class MemorySink:

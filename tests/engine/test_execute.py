@@ -2,118 +2,41 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.core.rollout_cases import cases
-from tests.core.rollout_model import Case, play
-from tests.engine.fakes import MemoryJournal, MemorySink, MemoryTransport, ScriptedProbe, settled, until
-from vigo.core.errors import JournalError
+from tests.core.rollout_cases import Case, cases
+from tests.core.rollout_drive import dispatch
+from tests.core.rollout_model import play
+from tests.engine.fakes import MemoryJournal, MemoryTransport, ScriptedProbe, settled, until
+from tests.engine.rig import FAILED, PATTERN, TASK, URL, Clock, Rig
 from vigo.core.events import (
-    CancelRequested,
     Event,
     GateChecked,
+    GateOpened,
+    GateProbed,
     HostFinished,
     HostStarted,
+    PauseEnded,
     Record,
-    TaskDispatched,
     TaskFinished,
+    TaskPaused,
+    TaskResumed,
     TaskStatus,
 )
-from vigo.core.guard import Finding, Layer, Order, Refusal, Text, clear
-from vigo.core.model import Ended, Host, HostResult, Limits, Outcome, Output, Stream
-from vigo.core.plan import Policy
-from vigo.core.quantity import Quantity, parse_quantity
+from vigo.core.gate import GatePolicy
+from vigo.core.guard import Order
+from vigo.core.model import Ended, HostResult, Limits, Outcome, Output, Stream
+from vigo.core.plan import OnStop, Policy
+from vigo.core.quantity import Quantity
 from vigo.core.rollout import Run, fold
-from vigo.engine.execute import Execution, Ports
 
-TASK = "t1a2b3c4"
-URL = "http://lb.example.com/health"
-FAILED = Ended(HostResult(Outcome.FAILED, 5, exit_code=3))
-PATTERN = "systemctl stop vigo"
-
-
-@pytest.fixture(autouse=True)
-def _guard_that_refuses_danger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in for the analyser: these tests are about what happens to a finding, not about finding it."""
-
-    def judge(text: str) -> Finding | None:
-        return Finding(Layer.HARD, "unit-stop", PATTERN) if "danger" in text else None
-
-    monkeypatch.setattr("vigo.core.guard.order.judge", judge)
-
-
-@dataclass
-class Rig:
-    """An execution and the memory that it touches; hosts named in `refused` get a command that the guard refuses."""
-
-    batches: tuple[tuple[str, ...], ...]
-    policy: Policy = Policy()
-    refused: frozenset[str] = frozenset()
-    transport: MemoryTransport = field(default_factory=MemoryTransport)
-    probe: ScriptedProbe = field(default_factory=ScriptedProbe)
-    journal: MemoryJournal = field(default_factory=MemoryJournal)
-    observers: Sequence[Any] = ()
-    limits: Limits = Limits(timeout_ms=2_000)
-
-    def __post_init__(self) -> None:
-        self.sink = MemorySink()
-        self.complaints: list[str] = []
-        self.dispatched = TaskDispatched("ops", "uptime", "all", self.batches, self.policy)
-        self.run = Run(self.dispatched)
-        self.ports = Ports(
-            self.transport, self.probe, self.journal, self.sink, tuple(self.observers), self.complaints.append
-        )
-        self.execution = Execution(TASK, self.run, self.clear, self.limits, self.ports)
-
-    def clear(self, host: str) -> Order | Refusal:
-        """Ask the real guard about this host's text."""
-        return clear(Host(host, f"uuid-of-{host}"), Text("danger" if host in self.refused else "uptime"))
-
-    def play(self, script: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Carry the task out while the script plays the world; raises what the execution raises."""
-
-        async def both() -> None:
-            carrying = asyncio.create_task(self.execution.carry_out())
-            try:
-                await script()
-                async with asyncio.timeout(30):
-                    await carrying
-            finally:
-                carrying.cancel()
-                await asyncio.gather(carrying, return_exceptions=True)
-
-        asyncio.run(both())
-
-    async def let_all_complete(self) -> None:
-        """End the host that has run longest, again and again, until the loop is done or nothing moves any more."""
-        while not self.is_over:
-            await settled()
-            if self.transport.running:
-                self.transport.end(self.transport.running[0])
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will be started."""
-        return self.run.finished is not None or (self.journal.has_failed and not self.transport.running)
-
-    def outcomes(self) -> dict[str, Outcome | None]:
-        """Return each host's outcome."""
-        return {host: self.run.outcome(host) for host in self.run.hosts}
-
-
-def quantity(text: str | None) -> Quantity | None:
-    """Read a budget of the model."""
-    return None if text is None else parse_quantity(text, flag="--max-failures")
-
-
-def events_of(rig: Rig, kind: type[Event]) -> list[Event]:
-    """Return the journal's events of one kind."""
-    return [event for event in rig.journal.events if isinstance(event, kind)]
+DONE = HostResult(Outcome.COMPLETE, 42, exit_code=0)
 
 
 # --- the way of one task
@@ -121,7 +44,7 @@ def events_of(rig: Rig, kind: type[Event]) -> list[Event]:
 
 def test_a_task_is_carried_out_batch_by_batch_and_ends_with_its_verdict() -> None:
     """Starts, ends, gate, next batch, gate, verdict: the journal tells the whole story."""
-    rig = Rig((("a", "b"), ("c",)), Policy(health_check_url=URL))
+    rig = Rig((("a", "b"), ("c",)), Policy(gate=GatePolicy((URL,))))
 
     async def script() -> None:
         await rig.transport.until_running("a", "b")
@@ -133,16 +56,20 @@ def test_a_task_is_carried_out_batch_by_batch_and_ends_with_its_verdict() -> Non
         rig.transport.end("c")
 
     rig.play(script)
-    done = HostResult(Outcome.COMPLETE, 42, exit_code=0)
-    assert rig.journal.events == [
-        HostStarted("a", 0),
-        HostStarted("b", 0),
-        HostFinished("b", done),
+    told = [replace(event, duration_ms=0) if isinstance(event, GateChecked) else event for event in rig.journal.events]
+    assert told == [
+        HostStarted("a", 0, "m1"),
+        HostStarted("b", 0, "m2"),
+        HostFinished("b", DONE),
         HostFinished("a", FAILED.result),
-        GateChecked(0, passed=True, detail="HTTP 200", duration_ms=3),
-        HostStarted("c", 1),
-        HostFinished("c", done),
-        GateChecked(1, passed=True, detail="HTTP 200", duration_ms=3),
+        GateOpened(0),
+        GateProbed(0, URL, passed=True, detail="HTTP 200", duration_ms=3),
+        GateChecked(0, passed=True, detail="HTTP 200", duration_ms=0),
+        HostStarted("c", 1, "m3"),
+        HostFinished("c", DONE),
+        GateOpened(1),
+        GateProbed(1, URL, passed=True, detail="HTTP 200", duration_ms=3),
+        GateChecked(1, passed=True, detail="HTTP 200", duration_ms=0),
         TaskFinished(TaskStatus.COMPLETE, ""),
     ]
     assert rig.probe.asked == [URL, URL]
@@ -150,49 +77,90 @@ def test_a_task_is_carried_out_batch_by_batch_and_ends_with_its_verdict() -> Non
 
 
 @settings(max_examples=100, deadline=None)
-@given(cases())
+@given(cases(undisturbed=True))
 def test_the_engine_adds_nothing_to_what_the_rollout_decides(case: Case) -> None:
-    """Any plan, any outcomes, any order of ends: the same as the independent model; a replay gives the same run."""
-    case = replace(case, cancel_at=-1)
-    policy = Policy(
-        fanout=case.fanout,
-        failures_max=quantity(case.failures),
-        unreachable_max=quantity(case.unreachable),
-        health_check_url=None if case.gates is None else URL,
-    )
+    """Any plan, shape, budget, gate and order of ends: all that happens is what the independent model tells."""
+    obeys_the_model(case)
+
+
+@pytest.mark.faults
+@settings(max_examples=5_000, deadline=None)
+@given(cases(undisturbed=True))
+def test_c1_five_thousand_tasks_are_carried_out_as_the_model_tells(case: Case) -> None:
+    """The catalogue's count, through the real loop."""
+    obeys_the_model(case)
+
+
+def obeys_the_model(case: Case) -> None:
+    """Carry a case out and compare everything that was written down with the model's telling."""
     refused = frozenset(host for host, end in case.ends.items() if end == "rejected")
-    rig = Rig(case.batches, policy, refused, probe=ScriptedProbe(*(case.gates or ())))
+    rig = Rig(case.batches, dispatch(case).policy, refused, probe=ScriptedProbe(*case.answers))
+    turns: list[int] = []
+    do_next_step = rig.execution._do_next_step
+
+    async def counted(hosts: asyncio.TaskGroup) -> None:
+        turns.append(len(turns))
+        await do_next_step(hosts)
+
+    rig.execution._do_next_step = counted  # type: ignore[method-assign]  # a turn of the model is a step of the loop
 
     async def script() -> None:
-        while rig.run.finished is None:
+        while not rig.run.is_over:
             await settled()
-            running, ended = rig.transport.running, set(rig.run.results) - refused
+            running = rig.transport.running
             if running:
-                turn = len(ended) + len(rig.probe.asked)
-                host = running[case.picks[turn % len(case.picks)] % len(running)]
+                pick = case.picks[turns[-1] % len(case.picks)]
+                host = running[pick % len(running)]
                 rig.transport.end(host, Ended(HostResult(Outcome(case.ends[host]))))
 
-    rig.play(script)
-    expected, verdict, gates_asked = play(case)
-    assert rig.outcomes() == {host: Outcome(end) for host, end in expected.items()}
-    assert str(rig.run.status) == verdict
-    assert rig.probe.asked == [URL] * gates_asked
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vigo.engine.execute._sleep", Clock().sleep)
+        rig.play(script)
+    expected, told = play(case)
+    assert story(rig.journal.events, str(rig.run.status)) == told
+    assert {host: outcome for host, outcome in rig.outcomes().items() if host in expected} == {
+        host: Outcome(end) for host, end in expected.items()
+    }
     assert refused.isdisjoint(rig.transport.seen)
     again = fold(iter([rig.dispatched, *rig.journal.events]))
     assert (again.results, again.finished, again.gates) == (rig.run.results, rig.run.finished, rig.run.gates)
 
 
-def test_limits_and_live_output_pass_through() -> None:
-    """The engine hands the transport the task's limits and the sink, and touches neither."""
-    rig = Rig((("a",),))
+def story(events: Sequence[Event], verdict: str) -> list[str]:
+    """Tell a journal in the words of the model."""
+    told = []
+    for event in events:
+        match event:
+            case HostStarted():
+                told.append(f"start {event.host}")
+            case HostFinished() if event.result.outcome is Outcome.REJECTED:
+                told.append(f"start {event.host}")
+            case HostFinished():
+                told.append(f"end {event.host}")
+            case GateChecked():
+                told.append(f"gate {-1 if event.batch is None else event.batch} {event.passed}")
+            case PauseEnded():
+                told.append(f"rest {event.batch}")
+            case _:
+                pass
+    return [*told, verdict]
+
+
+def test_limits_marks_and_live_output_pass_through() -> None:
+    """The engine hands the transport the task's limits, the mark that is on record and the sink, and touches none."""
+    limits = Limits(timeout_ms=2_000, nice=3)
+    rig = Rig((("a", "b"),), Policy(limits=limits))
 
     async def script() -> None:
-        await rig.transport.until_running("a")
+        await rig.transport.until_running("a", "b")
         rig.transport.say("a", Stream.STDERR, b"\xff\x1b[2J")
         rig.transport.end("a")
+        rig.transport.end("b")
 
     rig.play(script)
-    assert rig.transport.limits == [Limits(timeout_ms=2_000)]
+    assert rig.transport.limits == [limits, limits]
+    assert rig.transport.marks == ["m1", "m2"]
+    assert rig.events_of(HostStarted) == [HostStarted("a", 0, "m1"), HostStarted("b", 0, "m2")]
     assert rig.sink.written == [("a", Stream.STDERR, b"\xff\x1b[2J")]
 
 
@@ -211,6 +179,25 @@ def test_kept_output_reaches_the_journal_with_its_result() -> None:
     rig.play(script)
     assert rig.journal.kept == {digest: data}
     assert rig.run.results["a"].stdout == output
+
+
+@pytest.mark.parametrize(("exit_code", "outcome"), [(0, Outcome.FAILED), (3, Outcome.COMPLETE), (5, Outcome.FAILED)])
+def test_accepted_exit_codes_complete_a_host_and_no_others_do(exit_code: int, outcome: Outcome) -> None:
+    """Zero too only where it is accepted; budgets count what the task means, and so does the journal."""
+    rig = Rig((("a",), ("b",)), Policy(accept_exit=(3, 4), failures_max=Quantity(0)))
+    transports = HostResult(Outcome.COMPLETE if exit_code == 0 else Outcome.FAILED, 5, exit_code=exit_code)
+
+    async def script() -> None:
+        await rig.transport.until_running("a")
+        rig.transport.end("a", Ended(transports))
+        if outcome is Outcome.COMPLETE:
+            await rig.transport.until_running("b")
+            rig.transport.end("b", Ended(transports))
+
+    rig.play(script)
+    first = rig.events_of(HostFinished)[0]
+    assert first == HostFinished("a", replace(transports, outcome=outcome))
+    assert rig.run.status is (TaskStatus.COMPLETE if outcome is Outcome.COMPLETE else TaskStatus.ABORTED)
 
 
 # --- order and intent
@@ -251,7 +238,8 @@ def test_a_start_is_on_record_before_its_order_reaches_the_transport() -> None:
     journal = MemoryJournal()
 
     def on_order(order: Order) -> None:
-        assert HostStarted(order.host.name, 0) in journal.events
+        started = [event.host for event in journal.events if isinstance(event, HostStarted)]
+        assert order.host.name in started
 
     rig = Rig((("a", "b", "c"),), Policy(fanout=2), journal=journal, transport=MemoryTransport(on_order))
     rig.play(rig.let_all_complete)
@@ -286,7 +274,7 @@ def test_a_refused_order_never_reaches_the_transport() -> None:
     rig.play(rig.let_all_complete)
     assert rig.transport.seen == ("a", "c")
     assert rig.run.results["b"] == HostResult(Outcome.REJECTED, detail=PATTERN)
-    assert HostStarted("b", 0) not in rig.journal.events
+    assert [event.host for event in rig.events_of(HostStarted) if isinstance(event, HostStarted)] == ["a", "c"]
     assert rig.run.status is TaskStatus.COMPLETE
 
 
@@ -350,7 +338,8 @@ def test_a_run_goes_on_when_nobody_can_hear_the_complaint(error: Exception) -> N
         raise error
 
     rig = Rig((("a", "b"), ("c",)), observers=[Raising(1), Raising(2)])
-    rig.execution = Execution(TASK, rig.run, rig.clear, rig.limits, replace(rig.ports, complain=complain))
+    rig.ports = replace(rig.ports, complain=complain)
+    rig.take_over(rig.run)
     rig.play(rig.let_all_complete)
     assert rig.run.counts() == {Outcome.COMPLETE: 3}
     assert rig.run.status is TaskStatus.COMPLETE
@@ -386,193 +375,94 @@ def test_a_cancelled_execution_does_not_mistake_it_for_a_lost_host() -> None:
             await carrying
 
     asyncio.run(torn_down())
-    assert rig.journal.events == [HostStarted("a", 0)]
+    assert rig.journal.events == [HostStarted("a", 0, "m1")]
 
 
-# --- a journal that gives way
+# --- carried on by another process
 
 
-def rolling(fail_on: int | None = None) -> Rig:
-    """Make a task with batches, a narrow fan-out, gates and a refused host: appends of every kind."""
-    policy = Policy(fanout=2, health_check_url=URL)
-    batches = (("a", "b", "c"), ("d", "e", "f"))
-    return Rig(batches, policy, refused=frozenset({"b"}), journal=MemoryJournal(fail_on))
-
-
-APPENDS = 12
-"""What the task above makes when all goes well."""
-
-
-def test_the_sweep_below_reaches_every_append() -> None:
-    """Should the engine write more often, the sweep has to grow with it."""
-    rig = rolling()
+def test_a_paused_task_is_carried_on_by_another_execution() -> None:
+    """It stops with a pause on record; a second execution, made from the journal alone, runs what is left and no more."""
+    rig = Rig((("a",), ("b",), ("c",)), Policy(stop_after=1))
     rig.play(rig.let_all_complete)
-    assert len(rig.journal.appends) == APPENDS
-    kinds = {type(event) for append in rig.journal.appends for event in append}
-    assert kinds == {HostStarted, HostFinished, GateChecked, TaskFinished}
+    assert rig.journal.events[-1] == TaskPaused("1 of 3 batches ran, as asked")
+    seen = [rig.transport.seen]
+    for stop_after in (1, None):
+        resume(rig, TaskResumed("ops", stop_after=stop_after))
+        rig.play(rig.let_all_complete)
+        seen.append(rig.transport.seen)
+    assert seen == [("a",), ("a", "b"), ("a", "b", "c")]
+    assert rig.run.finished == TaskFinished(TaskStatus.COMPLETE, "")
+    assert len(set(rig.transport.marks)) == 3
 
 
-@pytest.mark.parametrize("fail_on", range(1, APPENDS + 1))
-def test_when_the_journal_fails_nothing_new_starts_and_running_hosts_are_awaited(fail_on: int) -> None:
-    """Rule 4, for each append of the run: the error goes up, and the run is as the journal has it."""
-    rig = rolling(fail_on)
-
-    async def script() -> None:
-        while not rig.journal.has_failed:
-            await settled()
-            if rig.transport.running and not rig.journal.has_failed:
-                rig.transport.end(rig.transport.running[0])
-        await settled()
-        seen, running = rig.transport.seen, rig.transport.running
-        await settled()
-        assert rig.transport.running == running, "running hosts are neither killed nor forgotten"
-        for host in running:
-            rig.transport.end(host)
-            await settled()
-        assert rig.transport.seen == seen, "nothing new starts"
-
-    with pytest.raises(JournalError, match="no space left"):
-        rig.play(script)
-    assert len(rig.journal.appends) == fail_on, "a journal that failed is not asked again"
-    assert rig.transport.running == ()
-    assert rig.transport.kills == 0
-    started = {event.host for event in events_of(rig, HostStarted) if isinstance(event, HostStarted)}
-    assert set(rig.transport.seen) == started, "no order without its start on disk"
-    again = fold(iter([rig.dispatched, *rig.journal.events]))
-    assert (again.results, again.in_flight, again.finished) == (rig.run.results, rig.run.in_flight, rig.run.finished)
-    told = {event.host for event in rig.execution.unrecorded}
-    assert told == set(rig.run.in_flight), "each ending is either on record or told"
+def resume(rig: Rig, event: TaskResumed) -> None:
+    """Let another process take over: it knows what the journal tells, and writes the resume down first."""
+    asyncio.run(rig.journal.append(TASK, [event]))
+    rig.take_over(fold(iter([rig.dispatched, *rig.journal.events])))
 
 
-def test_after_the_journal_failed_running_hosts_can_still_be_killed() -> None:
-    """Ctrl-C twice must not wait for deadlines just because the disk is full."""
-    rig = Rig((("a", "b", "c"),), Policy(fanout=2), journal=MemoryJournal(fail_on=2))
+def test_a_task_that_a_budget_paused_goes_on_where_it_stood() -> None:
+    """What failed stays failed, and counts anew."""
+    policy = Policy(failures_max=Quantity(0), on_stop=OnStop.PAUSE, fanout=1)
+    rig = Rig((("a", "b"), ("c",)), policy)
 
-    async def script() -> None:
-        await rig.transport.until_running("a", "b")
-        rig.transport.end("a")
-        await until(lambda: rig.journal.has_failed)
-        rig.execution.cancel("SIGINT", now=False)
-        await settled()
-        assert rig.transport.kills == 0
-        rig.execution.cancel("SIGINT", now=True)
-
-    with pytest.raises(JournalError):
-        rig.play(script)
-    assert rig.transport.kills == 1
-    assert rig.transport.seen == ("a", "b")
-
-
-# --- cancel
-
-
-def test_a_cancel_starts_nothing_more_and_lets_running_hosts_finish() -> None:
-    """The verdict is `cancelled` and says who asked; nothing is killed."""
-    rig = Rig((("a", "b", "c"), ("d",)), Policy(fanout=2, health_check_url=URL))
-
-    async def script() -> None:
-        await rig.transport.until_running("a", "b")
-        rig.execution.cancel("SIGTERM", now=False)
-        await settled()
-        rig.transport.end("b")
-        await settled()
-        assert rig.transport.seen == ("a", "b")
+    async def fail_first() -> None:
+        await rig.transport.until_running("a")
         rig.transport.end("a", FAILED)
 
-    rig.play(script)
-    assert rig.run.finished == TaskFinished(TaskStatus.CANCELLED, "cancelled by SIGTERM")
-    assert rig.transport.kills == 0
-    assert rig.probe.asked == []
-    expected = {"a": Outcome.FAILED, "b": Outcome.COMPLETE, "c": Outcome.SKIPPED, "d": Outcome.SKIPPED}
-    assert rig.outcomes() == expected
-
-
-def test_a_cancel_that_kills_is_recorded_first() -> None:
-    """The journal knows why hosts end before they are told to."""
-    rig = Rig((("a", "b", "c"),), Policy(fanout=2))
-    kills_when_recorded: list[int] = []
-
-    def on_append(events: Sequence[Event]) -> None:
-        if CancelRequested("SIGINT", now=True) in events:
-            kills_when_recorded.append(rig.transport.kills)
-
-    rig.journal.on_append = on_append
-
-    async def script() -> None:
-        await rig.transport.until_running("a", "b")
-        rig.execution.cancel("SIGINT", now=True)
-
-    rig.play(script)
-    assert kills_when_recorded == [0]
-    assert rig.transport.kills == 1
-    assert rig.run.counts() == {Outcome.CANCELLED: 2, Outcome.SKIPPED: 1}
-    assert rig.run.status is TaskStatus.CANCELLED
-
-
-def test_a_kill_is_carried_out_even_if_it_cannot_be_recorded() -> None:
-    """The operator's stop outranks the journal; the error goes up once the killed hosts ended."""
-    rig = Rig((("a", "b"),), journal=MemoryJournal(fail_on=2))
-
-    async def script() -> None:
-        await rig.transport.until_running("a", "b")
-        rig.execution.cancel("SIGINT", now=True)
-
-    with pytest.raises(JournalError):
-        rig.play(script)
-    assert rig.transport.kills == 1
-    assert rig.transport.running == ()
-    assert events_of(rig, HostFinished) == []
-
-
-def test_a_first_cancel_drains_and_a_second_kills() -> None:
-    """Both are on record; the first reason stands."""
-    rig = Rig((("a", "b"),))
-
-    async def script() -> None:
-        await rig.transport.until_running("a", "b")
-        rig.execution.cancel("SIGINT", now=False)
-        await settled()
-        rig.transport.end("a")
-        await settled()
-        rig.execution.cancel("SIGINT", now=True)
-
-    rig.play(script)
-    assert events_of(rig, CancelRequested) == [CancelRequested("SIGINT"), CancelRequested("SIGINT", now=True)]
-    assert rig.outcomes() == {"a": Outcome.COMPLETE, "b": Outcome.CANCELLED}
-
-
-def test_a_cancel_before_the_first_step_touches_no_host() -> None:
-    """Also one that kills: there is nothing to kill, and nothing starts."""
-    rig = Rig((("a",),))
-    rig.execution.cancel("SIGHUP", now=True)
+    rig.play(fail_first)
+    assert rig.run.paused == TaskPaused("1 failure, 0 allowed: a")
+    resume(rig, TaskResumed("ops"))
     rig.play(rig.let_all_complete)
-    assert rig.transport.orders == []
-    assert rig.outcomes() == {"a": Outcome.SKIPPED}
-    assert [type(event) for event in rig.journal.events] == [CancelRequested, TaskFinished]
+    assert rig.transport.seen == ("a", "b", "c")
+    assert rig.outcomes() == {"a": Outcome.FAILED, "b": Outcome.COMPLETE, "c": Outcome.COMPLETE}
 
 
-def test_a_cancel_during_a_gate_starts_no_further_batch() -> None:
-    """The answer of the probe is recorded, and then the cancel counts."""
-    rig = Rig((("a",), ("b",)), Policy(health_check_url=URL))
-    rig.probe.on_check = lambda: rig.execution.cancel("SIGINT", now=False)
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    st.integers(1, 4),
+    st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=3),
+)
+def test_whenever_the_process_dies_no_host_runs_twice_unasked(
+    sizes: list[int], fanout: int, deaths: list[tuple[int, bool]]
+) -> None:
+    """Torn down after any number of turns and resumed from the journal alone, as often as you like."""
+    names = iter(range(100))
+    rig = Rig(tuple(tuple(f"h{next(names)}" for _ in range(size)) for size in sizes), Policy(fanout=fanout))
+    again: Counter[str] = Counter()
+    for turns, include_lost in deaths:
+        asyncio.run(die_after(rig, turns))
+        run = fold(iter([rig.dispatched, *rig.journal.events]))
+        if run.finished is not None:
+            return
+        in_flight = tuple(run.in_flight)
+        again.update(in_flight if include_lost else ())
+        resume(rig, TaskResumed("ops", *(((), in_flight) if include_lost else (in_flight, ()))))
     rig.play(rig.let_all_complete)
-    assert rig.transport.seen == ("a",)
-    assert rig.run.finished == TaskFinished(TaskStatus.CANCELLED, "cancelled by SIGINT")
+    assert rig.run.status is TaskStatus.COMPLETE
+    runs = Counter(rig.transport.seen)
+    lost = {host for host, outcome in rig.outcomes().items() if outcome is Outcome.LOST}
+    for host in rig.run.hosts:
+        assert runs[host] <= 1 + again[host]
+        assert runs[host] >= (0 if host in lost else 1)
+    started = Counter(event.host for event in rig.events_of(HostStarted) if isinstance(event, HostStarted))
+    assert all(runs[host] <= started[host] for host in runs), "no order without its start on disk"
 
 
-# --- gates and budgets
+async def die_after(rig: Rig, turns: int) -> None:
+    """Carry the task out for so many turns of the loop, then end the process without another word."""
+    carrying = asyncio.create_task(rig.execution.carry_out())
+    for turn in range(turns):
+        await asyncio.sleep(0)
+        if turn % 5 == 4 and rig.transport.running:
+            rig.transport.end(rig.transport.running[0])
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
 
 
-def test_a_gate_that_fails_stops_the_task() -> None:
-    """The next batch is never started (C3); what was checked and what it said is on record."""
-    rig = Rig((("a",), ("b",), ("c",)), Policy(health_check_url=URL), probe=ScriptedProbe(True, False))  # noqa: FBT003
-    rig.play(rig.let_all_complete)
-    assert rig.transport.seen == ("a", "b")
-    assert rig.journal.events[-2:] == [
-        GateChecked(1, passed=False, detail="HTTP 503", duration_ms=3),
-        TaskFinished(TaskStatus.ABORTED, "the health check after batch 1 failed: HTTP 503"),
-    ]
-    assert rig.run.outcome("c") is Outcome.SKIPPED
+# --- budgets
 
 
 def test_ends_that_arrive_together_break_the_budget_before_anything_starts() -> None:

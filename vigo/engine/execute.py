@@ -40,6 +40,8 @@ from vigo.engine.ports import Journal, Observer, Probe, Sink, Transport
 
 _T = TypeVar("_T")
 _MS_PER_S = 1000
+_KILL_PATIENCE_S = 1.0
+"""How long a journal that hangs, or has just given way, may hold up a kill. A kill that is repeated is harmless."""
 
 Clear: TypeAlias = Callable[[str], Order | Refusal]
 """Host name -> what the hard guard says about the exact text for that host."""
@@ -114,10 +116,14 @@ class Execution:
             raise self._journal_error
 
     def cancel(self, cause: str, *, now: bool) -> None:
-        """Ask the loop to start nothing more and, with `now`, to kill what runs. Call it on the event loop."""
+        """Ask the loop to start nothing more and, with `now`, to kill what runs. Call it on the event loop.
+
+        A kill is on record before it is carried out, unless the journal takes longer than a second over it.
+        """
         self._inbox.put_nowait(CancelRequested(cause, now=now))
-        if now and self._journal_error is not None:
-            self._ports.transport.kill()  # the loop has ended; only running hosts are left
+        if now:
+            patience_s = _KILL_PATIENCE_S if self._journal_error is None else 0
+            asyncio.get_running_loop().call_later(patience_s, self._ports.transport.kill)
 
     async def _do_next_step(self, hosts: asyncio.TaskGroup) -> None:
         match step := self.run.next_step():

@@ -23,7 +23,7 @@ ClearCheck: TypeAlias = Callable[[str], Order | Refusal]
 class Gatekeeper:
     """Asks the questions of one task's gates, at most `at_once` at a time."""
 
-    def __init__(  # noqa: PLR0913 - all of them are what a round needs, and none is optional
+    def __init__(
         self,
         probe: Probe,
         transport: Transport,
@@ -48,7 +48,11 @@ class Gatekeeper:
         async with self._room:
             try:
                 return await (self._run(ask.host) if isinstance(ask, AskCommand) else self._probe.ask(ask))
-            except Exception as error:  # noqa: BLE001 - a bug in asking must fail the gate, never pass it or end the run
+            # A library's own cancellation would look like the end of the whole run.
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
                 return Answer(passed=False, detail=f"internal error: {error!r}", duration_ms=0)
 
     async def _run(self, host: str) -> Answer:
