@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "an unknown key far from any": ("hosts: {a: {zzz: x}}\n", "1:13: zzz: unknown key; known here: address, uuid"),
     "a key of the wrong case": ("Hosts: {a: {}}\n", "1:1: Hosts: unknown key; did you mean 'hosts'?"),
     "an unknown ssh key": (HOST + "ssh: {usr: x}\n", "3:11: usr: unknown key; did you mean 'user'?"),
-    "an ssh key of a later version": (HOST + "ssh: {jump: x}\n", "3:11: jump: not yet supported"),
+    "a way through nobody": (HOST + "ssh: {jump: x}\n", "3:17: jump: there is no host 'x'"),
     "port 0": (HOST + "ssh: {port: 0}\n", "3:17: port: 0 is out of bounds; write 1-65535"),
     "port 65536": (HOST + "ssh: {port: 65536}\n", "3:17: port: 65536 is out of bounds"),
     "a quoted port": (HOST + 'ssh: {port: "22"}\n', "3:17: port: is text, must be a number"),

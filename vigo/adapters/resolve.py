@@ -84,25 +84,27 @@ class Resolver:
             self._jobs.get()()
 
 
-async def connect(addresses: Sequence[Address], port: int) -> socket.socket:
+async def connect(addresses: Sequence[Address], port: int, source: str | None = None) -> socket.socket:
     """Return a connected non-blocking socket to the first address that answers; raises NotConnected.
 
-    Unbounded: cancel it.
+    `source` is the address of our own to connect from. Unbounded: cancel it.
     """
     failure: NotConnected | None = None
     for position, (family, address) in enumerate(addresses, 1):
         try:
             async with asyncio.timeout(_PATIENCE_S if position < len(addresses) else None):
-                return await _connect(family, address, port)
+                return await _connect(family, address, port, source)
         except OSError as error:
             failure = failure or NotConnected(address, error)
     raise failure or ValueError("nothing to connect to")
 
 
-async def _connect(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+async def _connect(family: socket.AddressFamily, address: str, port: int, source: str | None) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        if source is not None:
+            sock.bind(socket.getaddrinfo(source, 0, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4])
         target = socket.getaddrinfo(address, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
         await asyncio.get_running_loop().sock_connect(sock, target)
     except BaseException:

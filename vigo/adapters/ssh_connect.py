@@ -115,12 +115,12 @@ class Connector:
         """Return a logged-in connection; raises Unreached. Unbounded: call it inside `deadline`."""
         known = self.host_keys.known(endpoint.host_key_names, endpoint.port, endpoint.known_hosts)
         progress.phase = Phase.DNS
-        addresses = await self.resolver.resolve(endpoint.name)
+        addresses = await self.resolver.resolve(endpoint.name, endpoint.address_family)
         pause_s = _PAUSE_S
         while True:
             try:
                 progress.phase = Phase.TCP
-                sock = await connect(addresses, endpoint.port)
+                sock = await connect(addresses, endpoint.port, endpoint.bind_address)
                 return await self._log_in(sock, endpoint, known, progress)
             except Unreached as refusal:
                 if not refusal.shed:
