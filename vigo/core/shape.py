@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from vigo.core.errors import UsageError
 from vigo.core.inventory_names import did_you_mean
@@ -74,6 +75,8 @@ def _ordered(hosts: Sequence[Host], shape: Shape) -> Sequence[Host]:
         case HostOrder.RANDOM:
             seed = shape.seed or 0
             return sorted(hosts, key=lambda host: draw(seed, host.name))
+        case _:
+            assert_never(shape.order)
 
 
 def _natural(name: str) -> tuple[tuple[int, str], ...]:
