@@ -162,7 +162,7 @@ class LookUp:
 
     def _answer(self, command: str, place: str) -> bool:
         host = self._host()
-        alias = str(self.said("hostkeyalias") or host)
+        alias = str(self.said("hostkeyalias") or host)  # here alone `%k` without an alias is not what was asked for
         goal = Goal(host, self.name, self._port(), self._user(), alias)
         try:
             asked = expand(command, self.here, goal)

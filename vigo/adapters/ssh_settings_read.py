@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -120,12 +120,12 @@ class Reading:
         )
 
     def words(self, key: str, tokens: str) -> str | None:
-        """Return a text with its tokens expanded; here `%k` without an alias is the name that is connected to."""
+        """Return a text with its tokens expanded."""
         found = self.first(key)
         if found is None or not isinstance(found.value, str):
             return None
         try:
-            return expand(found.value, self.here, replace(self.goal, alias=self.goal.alias or self.goal.host), tokens)
+            return expand(found.value, self.here, self.goal, tokens)
         except BadLine as error:
             raise _misread(found.origin, key, error) from None
 
