@@ -23,17 +23,22 @@ from vigo.core.events import (
     CancelRequested,
     Event,
     GateChecked,
+    GateOpened,
+    GateProbed,
     HostFinished,
     HostStarted,
     OutputPruned,
+    PauseEnded,
     Record,
     TaskBlocked,
     TaskDispatched,
     TaskFinished,
+    TaskPaused,
+    TaskResumed,
     TaskStatus,
-    to_payload,
 )
 from vigo.core.model import HostResult, Outcome, Output, Reason, Stream
+from vigo.core.payload import to_payload
 
 WHOLE = ChainReport(9, Point(9, "a" * 64))
 FINE = HeadReport(HeadState.OK)
@@ -122,6 +127,33 @@ def test_each_record_says_who_where_and_what() -> None:
         ("anna", "", "cancelled: cancelled by SIGINT"),
         ("carl", "", "2 kept outputs named before event 5 were dropped"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (GateOpened(None), "before the first batch: the health check began"),
+        (GateOpened(2), "batch 2: the health check began"),
+        (GateProbed(2, "tcp web-01:80", passed=False, detail="refused", duration_ms=2), "batch 2: tcp web-01:80: failed: refused"),
+        (GateProbed(None, "http://lb/", passed=True, detail="HTTP 200", duration_ms=2), "before the first batch: http://lb/: passed: HTTP 200"),
+        (GateChecked(None, passed=True, detail="HTTP 200", duration_ms=2), "before the first batch: passed: HTTP 200"),
+        (PauseEnded(1), "the pause before batch 1 ended"),
+        (TaskPaused("3 failures, 2 allowed: a, b, c"), "paused: 3 failures, 2 allowed: a, b, c"),
+        (TaskResumed("bert"), "resumed by bert"),
+        (TaskResumed("bert", ("db-01", "db-02"), (), 2), "resumed by bert lost=db-01,db-02 stop_after=2"),
+        (TaskResumed("bert", (), ("db-01",)), "resumed by bert again=db-01"),
+    ],
+)  # fmt: skip
+def test_every_turn_of_a_task_is_one_short_line(event: Event, said: str) -> None:
+    """In the words of the operator."""
+    assert Entry(Record(2, "2026", "t1", event), DISPATCHED).text == said
+
+
+def test_a_resume_is_the_doing_of_who_resumed_and_about_the_hosts_it_decides_on() -> None:
+    """Whoever asks what happened to a host is told that somebody gave it up, or had it started again."""
+    entry = Entry(Record(2, "2026", "t1", TaskResumed("bert", ("db-01",), ("db-02",))), DISPATCHED)
+    assert entry.operator == "bert"
+    assert [host for host in ("db-01", "db-02", "db-03") if Question(host=host).matches(entry)] == ["db-01", "db-02"]
 
 
 def test_a_record_without_its_request_still_says_what_it_can() -> None:

@@ -15,9 +15,11 @@ from vigo.core.events import (
     TaskBlocked,
     TaskDispatched,
     TaskFinished,
+    TaskPaused,
+    TaskResumed,
     TaskStatus,
 )
-from vigo.core.history import read_task, summarise
+from vigo.core.history import observed, read_task, summarise
 from vigo.core.model import HostResult, Outcome
 
 DISPATCHED = TaskDispatched("admin", "uptime", "*.web.*", (("web-01", "web-02"), ("web-03",)))
@@ -63,6 +65,30 @@ def test_a_task_that_has_not_ended_runs_or_was_interrupted() -> None:
     assert task.status(alive=False) is TaskStatus.INTERRUPTED
 
 
+def test_a_paused_task_is_paused_whether_somebody_lives_or_not() -> None:
+    """Until it is resumed: then it runs, or was interrupted, and it started when its first host did."""
+    done: list[Event] = [DISPATCHED, HostStarted("web-01", 0), HostFinished("web-01", COMPLETE)]
+    later: list[Event] = [HostStarted("web-02", 0), CancelRequested("SIGINT"), HostFinished("web-02", COMPLETE)]
+    paused = [*done, TaskPaused("1 of 2 batches ran, as asked")]
+    task = read_task(records(paused))
+    assert task.status(alive=True) is task.status(alive=False) is TaskStatus.PAUSED
+    assert (task.finished_at, task.last_seq) == (None, 4)
+    resumed = read_task(records([*paused, TaskResumed("bert"), *later]))
+    assert resumed.status(alive=True) is TaskStatus.RUNNING
+    assert resumed.status(alive=False) is TaskStatus.INTERRUPTED
+    assert resumed.started_at == "2026-03-13T12:30:02.000Z"
+    ended = read_task(records([*paused, TaskResumed("bert"), *later, TaskFinished(TaskStatus.CANCELLED)]))
+    assert ended.finished_at == "2026-03-13T12:30:09.000Z"
+
+
+@pytest.mark.parametrize("status", TaskStatus)
+def test_only_what_runs_can_be_found_interrupted(status: TaskStatus) -> None:
+    """Every other status is in the journal, and stays what it is."""
+    assert observed(status, alive=True) is status
+    expected = TaskStatus.INTERRUPTED if status is TaskStatus.RUNNING else status
+    assert observed(status, alive=False) is expected
+
+
 def test_a_blocked_task_was_never_alive() -> None:
     """It has a request and targets, but no run."""
     task = read_task(records([BLOCKED]))
@@ -95,6 +121,10 @@ def test_a_summary_is_read_from_the_first_and_the_last_event() -> None:
     assert (done.created_at, done.finished_at) == (opening.at, closing.at)
     assert summarise(opening, None, alive=True).status is TaskStatus.RUNNING
     assert summarise(opening, None, alive=False).status is TaskStatus.INTERRUPTED
+    pause = records([DISPATCHED, TaskPaused("as asked")])[1]
+    for alive in (True, False):
+        paused = summarise(opening, pause, alive=alive)
+        assert (paused.status, paused.status_word, paused.finished_at) == (TaskStatus.PAUSED, "paused", None)
     blocked = summarise(records([BLOCKED])[0], None, alive=False)
     assert (blocked.status, blocked.targets, blocked.finished_at) == (TaskStatus.BLOCKED, 1, None)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
@@ -15,7 +15,18 @@ from vigo.core.errors import (
     UsageError,
     VigoError,
 )
-from vigo.core.model import EMPTY_SHA256, Host, HostResult, Limits, Outcome, Output, Reason, SshSettings
+from vigo.core.model import (
+    EMPTY_SHA256,
+    Hop,
+    Host,
+    HostResult,
+    Limits,
+    Outcome,
+    Output,
+    Reason,
+    SshSettings,
+    accepted,
+)
 
 
 def test_a_host_without_an_address_is_reached_by_its_name() -> None:
@@ -65,6 +76,40 @@ def test_no_output_has_the_digest_of_no_bytes() -> None:
 def test_output_is_cut_when_fewer_bytes_are_kept_than_came(total: int, kept: int, is_cut: bool) -> None:  # noqa: FBT001 - a table's column
     """Exactly as many is not cut."""
     assert Output(total_bytes=total, kept_bytes=kept).is_cut is is_cut
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "outcome"),
+    [(0, Outcome.FAILED), (3, Outcome.COMPLETE), (4, Outcome.FAILED), (255, Outcome.COMPLETE)],
+)
+def test_the_task_says_which_exit_codes_complete_a_host(exit_code: int, outcome: Outcome) -> None:
+    """Those and no others, and 0 only where it is one of them; nothing else of the result changes."""
+    for seen in (Outcome.COMPLETE, Outcome.FAILED):
+        result = HostResult(seen, 42, exit_code, detail="as it was")
+        assert accepted(result, (3, 255)) == replace(result, outcome=outcome)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [HostResult(outcome) for outcome in Outcome]
+    + [HostResult(Outcome.TIMEOUT, exit_code=3), HostResult(Outcome.CANCELLED, exit_code=3)],
+)
+def test_only_an_exit_that_counts_can_be_accepted(result: HostResult) -> None:
+    """A host that was ended by vigo, by a signal, or never ran, has no exit code of its own choice."""
+    assert accepted(result, (0, 3)) == result
+
+
+@pytest.mark.parametrize(
+    ("hop", "shown"),
+    [
+        (Hop("bastion"), "bastion"),
+        (Hop("bastion", ssh=SshSettings(user="ops", port=2222)), "ops@bastion:2222"),
+        (Hop("2001:db8::1", ssh=SshSettings(port=22)), "[2001:db8::1]:22"),
+    ],
+)
+def test_a_hop_is_shown_as_it_is_written(hop: Hop, shown: str) -> None:
+    """As `ssh -J` takes it."""
+    assert str(hop) == shown
 
 
 @pytest.mark.parametrize(
