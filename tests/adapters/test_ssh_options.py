@@ -261,3 +261,80 @@ def test_identity_files_of_ssh_config_are_tried_and_an_encrypted_one_is_told(
     garbage.write_text("no key\n")
     refused = reach(sshd_farm, sshd_farm.host(server, identity=str(garbage)))
     assert (refused.reason, "garbage (not usable" in refused.detail) == (Reason.AUTH, True)
+
+
+@pytest.mark.sshd
+def test_a_public_key_names_the_one_of_the_agents_many_that_is_meant(
+    sshd_farm: Farm, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A21: twenty wrong keys before it in the agent would use up the server's three tries."""
+    wrong = [make_key(tmp_path / f"wrong{number}") for number in range(20)]
+    right = make_key(tmp_path / "right", passphrase="secret")
+    public = Path(f"{right}.pub")
+    listed = Path(f"{sshd_farm.key}.pub")
+    config = tmp_path / "config"
+    config.write_text(f"IdentityFile {listed}\nIdentitiesOnly yes\n")
+    target = sshd_farm.host(server, identity=None)
+    with agent(tmp_path / "agent", [*wrong, sshd_farm.key], monkeypatch):
+        assert reach(sshd_farm, target, config=config).outcome is Outcome.COMPLETE
+        assert reach(sshd_farm, sshd_farm.host(server, identity=str(listed))).outcome is Outcome.COMPLETE
+        config.write_text(f"IdentityFile {right}\nIdentityFile {public}\nIdentitiesOnly yes\n")
+        refused = reach(sshd_farm, target, config=config)
+    assert refused.reason is Reason.AUTH
+    for told in ("right (encrypted", "right.pub (a public key", "it holds none of these; IdentitiesOnly"):
+        assert told in refused.detail
+    assert "no agent" in reach(sshd_farm, sshd_farm.host(server, identity=str(right), agent=False)).detail
+
+
+@pytest.mark.sshd
+def test_the_agent_is_forwarded_where_the_inventory_says_so_and_nowhere_else(
+    sshd_farm: Farm, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A21: without it the host sees no agent at all."""
+
+    def seen(target: Host) -> bytes:
+        sink = Sink()
+        text = 'echo "[$SSH_AUTH_SOCK]"; ssh-add -l'
+        asyncio.run(sshd_farm.transport().run(order(target, text), Limits(), sink, fresh()))
+        return b"".join(sink.written.values())
+
+    with agent(tmp_path / "agent", [sshd_farm.key], monkeypatch):
+        assert seen(sshd_farm.host(server)).startswith(b"[]")
+        forwarded = seen(sshd_farm.host(server, forward_agent=True))
+    assert forwarded.startswith(b"[/")
+    assert b"vigo test (ED25519)" in forwarded
+
+
+@pytest.mark.sshd
+def test_a_certificate_logs_in_where_the_plain_key_does_not(sshd_farm: Farm, tmp_path: Path) -> None:
+    """Named in the inventory or in ssh_config, beside the key it was made for; one that is missing is none."""
+    authority, key = make_key(tmp_path / "ca"), make_key(tmp_path / "key")
+    argv = ["ssh-keygen", "-q", "-s", str(authority), "-I", "x", "-n", sshd_farm.plain_user, f"{key}.pub"]
+    subprocess.run(argv, check=True, capture_output=True)
+    certificate = (tmp_path / "key-cert.pub").rename(tmp_path / "elsewhere.pub")
+    trusting = sshd_farm.serve(TrustedUserCAKeys=f"{authority}.pub", AuthorizedKeysFile="none")
+    assert reach(sshd_farm, sshd_farm.host(trusting, identity=str(key))).reason is Reason.AUTH
+    named = sshd_farm.host(trusting, identity=str(key), certificate=str(certificate))
+    assert reach(sshd_farm, named).outcome is Outcome.COMPLETE
+    config = tmp_path / "config"
+    config.write_text(f"CertificateFile {tmp_path}/missing\nCertificateFile {certificate}\nIdentityFile {key}\n")
+    assert reach(sshd_farm, sshd_farm.host(trusting, identity=None), config=config).outcome is Outcome.COMPLETE
+
+
+@pytest.mark.sshd
+def test_addresses_are_of_the_family_and_from_the_place_that_ssh_config_names(
+    sshd_farm: Farm, server: Server, tmp_path: Path
+) -> None:
+    """What cannot be had is a reason with the keyword's name."""
+    config = tmp_path / "config"
+    for text, expected in (
+        ("AddressFamily inet\nBindAddress 127.0.0.7\n", None),
+        ("AddressFamily inet6\n", "AddressFamily"),
+        ("BindAddress 192.0.2.1\n", "BindAddress 192.0.2.1"),
+        ("BindAddress nonsense\n", "BindAddress nonsense"),
+    ):
+        config.write_text(text)
+        result = reach(sshd_farm, sshd_farm.host(server), config=config)
+        assert (result.outcome is Outcome.COMPLETE) == (expected is None)
+        assert (expected or "") in result.detail
+    assert "127.0.0.7" in server.log
