@@ -24,13 +24,22 @@ from vigo.adapters.syslog import DEV_LOG
 from vigo.core.audit import kept_digests
 from vigo.core.chain import GENESIS, Point, canonical, link
 from vigo.core.errors import JournalError
-from vigo.core.events import Event, OutputPruned, Record, TaskBlocked, TaskDispatched, TaskFinished
+from vigo.core.events import (
+    Event,
+    OutputPruned,
+    Record,
+    TaskBlocked,
+    TaskDispatched,
+    TaskFinished,
+    TaskPaused,
+    TaskResumed,
+)
 from vigo.core.payload import to_payload
 
 _ID_ALPHABET = string.digits + string.ascii_lowercase
 _ID_LENGTH = 7
 _ID_TRIES = 20
-_HEAD_KINDS = (TaskDispatched, TaskBlocked, TaskFinished, OutputPruned)
+_HEAD_KINDS = (TaskDispatched, TaskBlocked, TaskPaused, TaskResumed, TaskFinished, OutputPruned)
 
 
 class TaskIdTakenError(JournalError):
