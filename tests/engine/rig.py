@@ -17,6 +17,8 @@ from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.engine.execute import Execution, Ports, Work
 
+_ROUNDS_MAX = 2_000
+
 TASK = "t1a2b3c4"
 URL = "http://lb.example.com/health"
 FAILED = Ended(HostResult(Outcome.FAILED, 5, exit_code=3))
@@ -85,10 +87,17 @@ class Rig:
 
     async def let_all_complete(self) -> None:
         """End the host that has run longest, again and again, until the loop is done or nothing moves any more."""
-        while not self.is_over:
+        await self.act_until_over(lambda running: self.transport.end(running[0]))
+
+    async def act_until_over(self, act: Callable[[tuple[str, ...]], None]) -> None:
+        """Let the loop come to rest and act on the running hosts, again and again; fails when it never ends."""
+        for _ in range(_ROUNDS_MAX):
+            if self.is_over:
+                return
             await settled()
             if self.transport.running:
-                self.transport.end(self.transport.running[0])
+                act(self.transport.running)
+        raise AssertionError(f"no end in sight; running: {self.transport.running}")
 
     @property
     def is_over(self) -> bool:

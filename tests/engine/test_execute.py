@@ -104,18 +104,13 @@ def obeys_the_model(case: Case) -> None:
 
     rig.execution._do_next_step = counted  # type: ignore[method-assign]  # a turn of the model is a step of the loop
 
-    async def script() -> None:
-        while not rig.run.is_over:
-            await settled()
-            running = rig.transport.running
-            if running:
-                pick = case.picks[turns[-1] % len(case.picks)]
-                host = running[pick % len(running)]
-                rig.transport.end(host, Ended(HostResult(Outcome(case.ends[host]))))
+    def end_one(running: tuple[str, ...]) -> None:
+        host = running[case.picks[turns[-1] % len(case.picks)] % len(running)]
+        rig.transport.end(host, Ended(HostResult(Outcome(case.ends[host]))))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vigo.engine.execute._sleep", Clock().sleep)
-        rig.play(script)
+        rig.play(lambda: rig.act_until_over(end_one))
     expected, told = play(case)
     assert story(rig.journal.events, str(rig.run.status)) == told
     assert {host: outcome for host, outcome in rig.outcomes().items() if host in expected} == {

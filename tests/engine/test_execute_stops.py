@@ -438,14 +438,10 @@ def test_c1_not_one_host_starts_after_the_failure_too_many_is_on_record(kind: st
 
     rig.journal.on_append = on_append
 
-    async def script() -> None:
-        while not rig.run.is_over:
-            await settled()
-            if rig.transport.running:
-                host = rig.transport.running[0]
-                rig.transport.end(host, Ended(KINDS[kind])) if host in bad else rig.transport.end(host)
+    def end_one(running: tuple[str, ...]) -> None:
+        rig.transport.end(running[0], *([Ended(KINDS[kind])] if running[0] in bad else []))
 
-    rig.play(script)
+    rig.play(lambda: rig.act_until_over(end_one))
     assert seen_when_stopped == [len(rig.transport.orders)], "0 hosts started after it"
     assert rig.run.status is TaskStatus.ABORTED
     failed = sorted(host for host, result in rig.run.results.items() if result.outcome is not Outcome.COMPLETE)
