@@ -8,11 +8,14 @@ import pytest
 
 from tests.core.nodekit import MARK, map_node
 from vigo.core.errors import ConfigError, UsageError
+from vigo.core.gate import GatePolicy
 from vigo.core.model import Limits
 from vigo.core.params import ParamType
 from vigo.core.placeholders import Slot
-from vigo.core.plan import Policy
+from vigo.core.plan import OnStop, Policy
 from vigo.core.quantity import Quantity
+from vigo.core.shape import HostOrder, Shape
+from vigo.core.task_keys import SETTINGS
 from vigo.core.tasks import TEXT_BYTES_MAX, Meaning, NamedTask, choose, read_task
 
 
@@ -29,27 +32,102 @@ def complaint(**entries: Any) -> str:
     return str(caught.value)
 
 
-def test_a_task_is_read_with_all_its_settings() -> None:
+ALL_KEYS: dict[str, Any] = {
+    "description": "Restart the application",
+    "command": "systemctl restart app-{{ env }}",
+    "params": {"env": {"type": "choice", "choices": ["staging", "prod"], "required": True}},
+    "target": "@prod.web",
+    "timeout": "2m",
+    "nice": 10,
+    "kill_on_disconnect": True,
+    "connect_timeout": 3,
+    "fanout": 7,
+    "order": "random",
+    "seed": 42,
+    "spread": "rack",
+    "batch_by": "site.zone",
+    "batch_order": ["a", 2, True],
+    "batch_size": "1,25%",
+    "pause": "30s",
+    "stop_after": 1,
+    "max_failures": 2,
+    "max_unreachable": "10%",
+    "on_stop": "pause",
+    "accept_exit": [0, 3],
+    "health_check_url": ["http://lb.example.com/{{ env }}", "http://{{ address }}:8080/?rack={{ trait.rack }}"],
+    "health_check_command": "systemctl is-active app-{{ env }}",
+    "health_check_tcp": 8080,
+    "health_check_timeout": "500ms",
+    "health_check_interval": "100ms",
+    "health_check_deadline": 60,
+    "health_check_stable": "10s",
+    "health_check_expect": "200-299,304",
+    "health_check_baseline": True,
+    "rollback_command": "systemctl restart app-old-{{ env }}",
+    "exclusive": True,
+}
+
+
+def test_a_task_is_read_with_all_its_keys() -> None:
     """Numbers and texts are both fine where the grammar has units."""
-    read = task(
-        description="Restart the application",
-        command="systemctl restart app-{{ env }}",
-        params={"env": {"type": "choice", "choices": ["staging", "prod"], "required": True}},
-        target="@prod.web",
-        timeout="2m",
-        batch_size="1,25%",
-        max_failures=2,
-        nice=10,
-        health_check_url="http://lb.example.com/{{ env }}?host={{ host }}",
-    )
+    read = task(**ALL_KEYS)
     assert (read.name, read.mark, read.description) == ("restart-app", MARK, "Restart the application")
     assert read.command.slots == (Slot("env", bare=True),)
     assert [(spec.name, spec.type) for spec in read.params] == [("env", ParamType.CHOICE)]
-    assert (read.target, read.timeout_ms, read.nice) == ("@prod.web", 120_000, 10)
-    assert read.batch_sizes == (Quantity(1), Quantity(25, percent=True))
-    assert read.max_failures == Quantity(2)
-    assert read.health_check_url is not None
-    assert read.health_check_url.is_per_host
+    assert (read.target, read.rollback, read.exclusive) == ("@prod.web", "systemctl restart app-old-{{ env }}", True)
+    assert [url.text for url in read.health_check_urls] == ALL_KEYS["health_check_url"]
+    assert [url.is_per_host for url in read.health_check_urls] == [False, True]
+    assert read.health_check_command is not None
+    assert read.health_check_command.slots == (Slot("env", bare=True),)
+
+
+def test_a_tasks_settings_lie_over_the_defaults() -> None:
+    """Each key sets its own field of the policy, and nothing else; the gate's texts are there as they are written."""
+    assert task(**ALL_KEYS).over(Policy(kept_bytes=5, limits=Limits(grace_ms=1))) == Policy(
+        limits=Limits(timeout_ms=120_000, grace_ms=1, nice=10, kill_on_disconnect=True),
+        connect_timeout_ms=3_000,
+        fanout=7,
+        shape=Shape(HostOrder.RANDOM, 42, "rack", "site.zone", ("a", "2", "true")),
+        batch_sizes=(Quantity(1), Quantity(25, percent=True)),
+        pause_ms=30_000,
+        stop_after=1,
+        failures_max=Quantity(2),
+        unreachable_max=Quantity(10, percent=True),
+        on_stop=OnStop.PAUSE,
+        accept_exit=(0, 3),
+        gate=GatePolicy(
+            urls=tuple(ALL_KEYS["health_check_url"]),
+            command="systemctl is-active app-{{ env }}",
+            tcp_port=8080,
+            timeout_ms=500,
+            interval_ms=100,
+            deadline_ms=60_000,
+            stable_ms=10_000,
+            expect=((200, 299), (304, 304)),
+            baseline=True,
+        ),
+        kept_bytes=5,
+    )
+
+
+def test_a_setting_of_nothing_is_a_setting_too() -> None:
+    """A budget, a niceness, a pause or a deadline of 0, and a plain false."""
+    defaults = Policy(limits=Limits(nice=5, kill_on_disconnect=True), failures_max=Quantity(9), pause_ms=7, fanout=7)
+    entries: dict[str, Any] = {
+        "nice": 0,
+        "max_failures": 0,
+        "pause": 0,
+        "kill_on_disconnect": False,
+        "exclusive": False,
+    }
+    read = task(command="uptime", **entries)
+    assert read.over(defaults) == Policy(failures_max=Quantity(0), fanout=7)
+    assert not read.exclusive
+
+
+def test_the_example_has_every_setting() -> None:
+    """So that a key without a test is found."""
+    assert {setting.key for setting in SETTINGS} < set(ALL_KEYS)
 
 
 def test_a_task_needs_a_command_and_nothing_else() -> None:
@@ -60,25 +138,72 @@ def test_a_task_needs_a_command_and_nothing_else() -> None:
     assert complaint(description="x").endswith("restart-app: has no command; write command: …")
 
 
-def test_a_tasks_settings_lie_over_the_defaults() -> None:
-    """A budget of 0 and a niceness of 0 are settings, too; the health check URL waits for its values."""
-    read = task(
-        command="uptime", timeout=5, batch_size=2, max_failures=0, nice=0, health_check_url="http://lb.example.com/"
-    )
-    defaults = Policy(limits=Limits(nice=5, grace_ms=1), failures_max=Quantity(9), fanout=7)
-    assert read.over(defaults) == Policy(
-        limits=Limits(timeout_ms=5_000, nice=0, grace_ms=1),
-        batch_sizes=(Quantity(2),),
-        failures_max=Quantity(0),
-        fanout=7,
-    )
+def test_one_url_needs_no_list() -> None:
+    """As it was before there could be several."""
+    read = task(command="uptime", health_check_url="http://lb/")
+    assert read.over(Policy()).gate.urls == ("http://lb/",)
+
+
+def test_a_rollback_may_name_another_task() -> None:
+    """Which it is, is decided where it is run, as for any word."""
+    assert task(command="uptime", rollback_command="restart-old").rollback == "restart-old"
 
 
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
         ({"comand": "x"}, "comand: unknown key; did you mean 'command'?"),
-        ({"command": "x", "exclusive": True}, "exclusive: unknown key"),
+        ({"command": "x", "exclusiv": True}, "exclusiv: unknown key; did you mean 'exclusive'?"),
+        ({"command": "x", "exclusive": "yes"}, "exclusive: is text, must be true or false"),
+        ({"command": "x", "kill_on_disconnect": 1}, "kill_on_disconnect: is a number, must be true or false"),
+        ({"command": "x", "connect_timeout": 0}, "connect_timeout: '0' is too short"),
+        ({"command": "x", "fanout": 0}, "fanout: 0 is out of bounds"),
+        ({"command": "x", "order": "by-name"}, "order: 'by-name' is not known here; write inventory or name or random"),
+        ({"command": "x", "on_stop": "wait"}, "on_stop: 'wait' is not known here; write abort or pause"),
+        ({"command": "x", "seed": -1}, "seed: -1 is out of bounds"),
+        (
+            {"command": "x", "spread": "rack=1"},
+            "spread: 'rack=1' is not the path of a trait; write one such as os.distro",
+        ),
+        ({"command": "x", "batch_by": "a..b"}, "batch_by: 'a..b' is not the path of a trait"),
+        ({"command": "x", "batch_by": "a", "batch_order": "b"}, "batch_order: is text, must be a list"),
+        ({"command": "x", "batch_by": "a", "batch_order": []}, "batch_order: is an empty list; leave the key out"),
+        ({"command": "x", "batch_by": "a", "batch_order": ["2", 2]}, "batch_order: '2' is listed twice; remove it"),
+        ({"command": "x", "batch_order": ["b"]}, "batch_order: orders the values of batch_by; write batch_by: TRAIT"),
+        ({"command": "x", "pause": "soon"}, "pause: 'soon' is not a duration"),
+        ({"command": "x", "stop_after": 0}, "stop_after: 0 is out of bounds"),
+        ({"command": "x", "max_unreachable": -1}, "max_unreachable: '-1' is not a quantity"),
+        ({"command": "x", "accept_exit": 3}, "accept_exit: is a number, must be a list"),
+        ({"command": "x", "accept_exit": [0, 256]}, "accept_exit: 256 is out of bounds; write 0-255"),
+        ({"command": "x", "accept_exit": [0, 0]}, "accept_exit: '0' is listed twice; remove it"),
+        ({"command": "x", "accept_exit": []}, "accept_exit: is an empty list"),
+        ({"command": "x", "health_check_tcp": 65_536}, "health_check_tcp: 65536 is out of bounds; write 1-65535"),
+        ({"command": "x", "health_check_tcp": 1, "health_check_timeout": 0}, "health_check_timeout: '0' is too short"),
+        (
+            {"command": "x", "health_check_tcp": 1, "health_check_interval": "99ms"},
+            "health_check_interval: '99ms' is too short; the least is 100ms",
+        ),
+        (
+            {"command": "x", "health_check_url": "http://a/", "health_check_expect": "2xx"},
+            "health_check_expect: '2xx' are not HTTP status codes",
+        ),
+        (
+            {"command": "x", "health_check_baseline": True},
+            "health_check_baseline: there is nothing to ask; add health_check_url, health_check_command or health_check_tcp",
+        ),
+        (
+            {"command": "x", "health_check_tcp": 1, "health_check_deadline": 5, "health_check_stable": 5},
+            "health_check_stable: 5000ms cannot be seen before health_check_deadline (5000ms) has passed",
+        ),
+        ({"command": "x", "health_check_url": []}, "health_check_url: is an empty list"),
+        ({"command": "x", "health_check_url": ["http://a/", 1]}, "health_check_url: is a number, must be text"),
+        ({"command": "x", "health_check_url": "http://a/{b}"}, "'http://a/{b}' holds `{` outside of a placeholder"),
+        ({"command": "x", "health_check_command": " "}, "health_check_command: the command is empty"),
+        ({"command": "x", "health_check_command": "a {{ b }}"}, "health_check_command: {{ b }} is not declared"),
+        (
+            {"command": "x", "rollback_command": "'{{ host }}'"},
+            "rollback_command: {{ host }} stands inside single quotes",
+        ),
         ({"command": 5}, "command: is a number, must be text; quote it"),
         ({"command": ""}, "command: is empty"),
         ({"command": " \n"}, "the command is empty"),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from vigo.core.command import check, wrap
 from vigo.core.errors import ConfigError, UsageError, VigoError
 from vigo.core.events import TaskDispatched
-from vigo.core.guard import Text
+from vigo.core.guard import Act, Content, Placement, Text
 from vigo.core.health import parse_health_url
 from vigo.core.model import Host, Limits
 from vigo.core.params import fault_of_text, values_of, variable_of
@@ -32,6 +32,7 @@ from vigo.core.placeholders import (
     read_command,
     read_url,
 )
+from vigo.core.push import Push, fill_path
 from vigo.core.tasks import TEXT_BYTES_MAX, NamedTask
 from vigo.core.traits import text as text_of
 
@@ -53,8 +54,8 @@ class Bound:
     task: NamedTask | None = None
     """The named task it comes from; None for an ad-hoc command, and for one that the journal gave back."""
     task_name: str | None = None
-    whence: str = _EXPAND
-    """What an error about its placeholders begins with."""
+    whence: str = ""
+    """What an error about it begins with: a task and its place, a flag; empty for a literal command."""
     params: tuple[tuple[str, str], ...] = ()
     """Name and value for the journal, `***` for each secret."""
     secret_params: tuple[str, ...] = ()
@@ -62,11 +63,15 @@ class Bound:
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     text: Text | None = field(default=None, repr=False)
     """The one text for all hosts, or None when hosts get different ones."""
+    push: Push | None = None
+    """The file that is brought to the hosts in a command's place; `command` is then its path there, and no shell's."""
+    content: Content | None = field(default=None, repr=False)
+    """The file's bytes, where they are to be sent."""
 
     @property
     def shown(self) -> str:
         """The command as the journal keeps it: as it was given."""
-        return self.command.text
+        return self.command.text if self.push is None else self.push.shown
 
     @property
     def secrets(self) -> tuple[tuple[str, str], ...]:
@@ -106,7 +111,19 @@ def adhoc(command: str, *, expand: bool = False) -> Bound:
     Raises UsageError for an empty, blank, too long or undecodable command, and for a placeholder that cannot be filled.
     """
     check(command)
-    return _settled(Bound(_expanded(command, _EXPAND) if expand else literal(command)))
+    return _settled(Bound(_expanded(command, _EXPAND), whence=_EXPAND) if expand else Bound(literal(command)))
+
+
+def file(push: Push, content: Content | None, *, expand: bool = False) -> Bound:
+    """Take a file that is brought to the hosts; with `expand` its path there may be another one for each of them.
+
+    Raises UsageError for a placeholder that cannot be filled.
+    """
+    template = push.template(expand=expand)
+    for slot in template.slots:
+        if not slot.is_per_host:
+            raise _unknown(_EXPAND, slot.name, "write host, address or trait.PATH")
+    return Bound(template, whence=_EXPAND if expand else "", push=push, content=content)
 
 
 def check_command(text: str, bound: Bound, *, expand: bool = False) -> Bound:
@@ -136,6 +153,8 @@ def from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) -> Bound
 
     Raises UsageError for a secret that is missing or cannot be one, ConfigError for a record that cannot be rendered.
     """
+    if dispatched.push is not None:
+        return file(dispatched.push, None, expand=dispatched.expand)
     named = dispatched.task_name
     if named is None:
         return adhoc(dispatched.command, expand=dispatched.expand)
@@ -168,18 +187,27 @@ def check_from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) ->
     return check_command(text, from_record(dispatched, secrets), expand=dispatched.expand)
 
 
+def act(bound: Bound, host: Host) -> Act:
+    """Return what is done on one host: a command's text, or a file's place. Raises as `render`."""
+    if bound.push is None:
+        return render(bound, host)
+    return _placement(bound, bound.push, host)
+
+
 def render(bound: Bound, host: Host) -> Text:
     """Return the exact text for one host; the same object for all hosts when they do not differ.
 
     Raises ConfigError (UsageError for an ad-hoc command) when the host lacks a trait or the text becomes too long.
     """
+    if bound.push is not None:
+        raise ValueError("a file that is brought to hosts is no command; ask `act`")
     if bound.text is not None:
         return bound.text
     of_host = {slot.name: _host_value(bound, slot, host) for slot in bound.command.slots if slot.is_per_host}
     return _text(bound, {**bound.values, **of_host}, f"host {host.name}: ")
 
 
-def texts_digest(texts: Mapping[str, Text]) -> str:
+def texts_digest(texts: Mapping[str, Act]) -> str:
     """Return the hex SHA-256 over each host's name and the text that travels to it, in order; no secret is in it.
 
     The name goes in with its length before it and the text as its own SHA-256, so that no two mappings read alike.
@@ -199,7 +227,8 @@ def urls(templates: Iterable[Template], bound: Bound) -> tuple[str, ...]:
 
     Raises UsageError when a value makes something of a URL that cannot be probed.
     """
-    return tuple(_recorded_url(fill_url(template, bound.values)) for template in templates)
+    flag = f"{bound.whence}: health_check_url"
+    return tuple(_recorded_url(fill_url(template, bound.values), flag) for template in templates)
 
 
 def flag_urls(texts: Iterable[str]) -> tuple[str, ...]:
@@ -207,7 +236,7 @@ def flag_urls(texts: Iterable[str]) -> tuple[str, ...]:
 
     Raises UsageError for any other placeholder or brace, and for what cannot be probed.
     """
-    return tuple(_recorded_url(text) for text in texts)
+    return tuple(_recorded_url(text, _URL_FLAG) for text in texts)
 
 
 def is_per_host(recorded_text: str) -> bool:
@@ -231,15 +260,15 @@ def url_for(recorded_text: str, host: Host | None) -> str:
     return url
 
 
-def _recorded_url(text: str) -> str:
+def _recorded_url(text: str, flag: str) -> str:
     template = read_url(text)
     for slot in template.slots:
         if not slot.is_per_host:
-            raise _unknown(_URL_FLAG, slot.name, "write host, address or trait.PATH")
+            raise _unknown(flag, slot.name, "write host, address or trait.PATH")
     fault = fault_of_url(template)
     if fault is not None:
-        raise UsageError(f"{_URL_FLAG}: {text!r} {fault}")
-    parse_health_url(fill_url(template, dict.fromkeys((slot.name for slot in template.slots), "1")))
+        raise UsageError(f"{flag}: {text!r} {fault}")
+    parse_health_url(fill_url(template, dict.fromkeys((slot.name for slot in template.slots), "1")), flag=flag)
     return text
 
 
@@ -260,7 +289,9 @@ def _templated(text: str, values: Mapping[str, str], task: str, whence: str) -> 
         raise UsageError(f"{whence}: {template}")
     for slot in template.slots:
         if slot.name not in values and not slot.is_per_host:
-            raise UsageError(f"{whence}: {{{{ {slot.name} }}}} is no param of task {task}")
+            raise UsageError(
+                f"{whence}: {{{{ {slot.name} }}}} is no param of task {task}; write one of its params, host, address or trait.PATH"
+            )
     return template
 
 
@@ -273,7 +304,7 @@ def _beside(text: str, bound: Bound, flag: str, *, expand: bool) -> Bound:
         command = _templated(text, bound.values, bound.task_name, flag)
     else:
         command = _expanded(text, flag) if expand else literal(text)
-    return _settled(replace(bound, command=command, whence=flag, text=None))
+    return _settled(replace(bound, command=command, whence=flag, text=None, push=None, content=None))
 
 
 def _secret_again(name: str, value: str | None) -> str:
@@ -299,13 +330,19 @@ def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
     text = Text(fill_command(bound.command, values, words=words), secrets)
     size = max(len(text.judged.encode()), len(text.wire.encode()))
     if size > TEXT_BYTES_MAX:
+        whence = f"{bound.whence}: " if bound.whence else ""
         raise UsageError(
-            f"{whose}the command has {size:,} bytes with its values, and at most {TEXT_BYTES_MAX:,} are sent;"
+            f"{whence}{whose}the command has {size:,} bytes with its values, and at most {TEXT_BYTES_MAX:,} are sent;"
             " copy it to the hosts as a script and run that"
         )
     if len(text.wire) > _SURELY_FITS:
         wrap(text.wire, secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
     return text
+
+
+def _placement(bound: Bound, push: Push, host: Host) -> Placement:
+    values = {slot.name: _host_value(bound, slot, host) for slot in bound.command.slots}
+    return push.to(fill_path(bound.command, values), bound.content)
 
 
 def _host_value(bound: Bound, slot: Slot, host: Host) -> str:

@@ -31,6 +31,7 @@ from vigo.core.events import (
 from vigo.core.gate import GatePolicy
 from vigo.core.model import HostResult, Kill, Limits, Outcome, Output, Reason
 from vigo.core.plan import OnStop, Policy
+from vigo.core.push import Push
 from vigo.core.quantity import Quantity
 from vigo.core.shape import HostOrder, Shape
 
@@ -119,6 +120,7 @@ def _dispatched_payload(event: TaskDispatched) -> Payload:
         "relation": event.relation,
         "texts_sha256": event.texts_sha256,
         "secret_params": list(event.secret_params),
+        **({} if event.push is None else {"push": {part.name: getattr(event.push, part.name) for part in fields(Push)}}),
     }
 
 
@@ -129,7 +131,8 @@ def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
             "batches": tuple(tuple(batch) for batch in payload["batches"]),
             "policy": _read_policy(payload["policy"]),
             "params": tuple((name, payload["params"][name]) for name in payload["params"]),
-            "secret_params": tuple(payload.get("secret_params", ())),
+            "secret_params": tuple(payload["secret_params"]),
+            "push": Push(**payload["push"]) if "push" in payload else None,
         }
     )
 
