@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from vigo.adapters.ssh_config import FORWARDED_SOCKET, Found
 from vigo.adapters.ssh_settings import CONNECT_TIMEOUT_MS
-from vigo.adapters.ssh_settings_read import BEHIND_A_HOP, DEFAULT, INVENTORY, Settings
+from vigo.adapters.ssh_settings_read import BEHIND_A_HOP, DEFAULT, INVENTORY, SYSTEM_KNOWN_HOSTS, Settings
 from vigo.core.inventory import Inventory, Origin, origins
 from vigo.core.model import TraitValue
 
@@ -65,10 +65,21 @@ def _rows(settings: Settings, fleet: Inventory, own: Mapping[str, tuple[TraitVal
         said = [found for word in keywords for found in settings.values.get(word, ())]
         if value is None:
             continue
-        if isinstance(value, tuple) and len(value) == len(said) > 1:  # each of several lines has its own place
+        if key == "known_hosts":
+            yield from (_row(key, path, found, places, own) for path, found in _known_hosts(settings))
+        elif isinstance(value, tuple) and len(value) == len(said) > 1:  # each of several lines has its own place
             yield from (_row(key, item, found, places, own) for item, found in zip(value, said, strict=True))
         else:
             yield _row(key, value, said[0] if said else None, places, own)
+
+
+def _known_hosts(settings: Settings) -> Iterator[tuple[str, Found | None]]:
+    """Return each file that counts with what says it: the user's, then the machine's."""
+    user = settings.values.get("userknownhostsfile", (None,))[0]
+    system = settings.values.get("globalknownhostsfile", (None,))[0]
+    machines = SYSTEM_KNOWN_HOSTS if system is None else system.value if isinstance(system.value, tuple) else ()
+    for path in settings.known_hosts:
+        yield path, system if path in machines else user
 
 
 def _row(
