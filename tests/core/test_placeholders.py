@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vigo.core.placeholders import Misplaced, Slot, Template, fill_command, fill_url, literal, read_command, read_url
+from vigo.core.placeholders import (
+    Misplaced,
+    Slot,
+    Template,
+    fault_of_url,
+    fill_command,
+    fill_url,
+    literal,
+    read_command,
+    read_url,
+)
 
 
 def filled(command: str, value: str = "staging") -> str:
@@ -260,6 +270,42 @@ def test_in_a_url_any_value_is_percent_encoded(value: str) -> None:
     encoded = url.removeprefix("http://lb/").split("?a=")
     assert [unquote(part) for part in encoded] == [value, value]
     assert set(encoded[0]) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%")
+
+
+def test_in_a_url_a_placeholder_without_a_value_waits_for_it() -> None:
+    """In one spelling, so that it is found again."""
+    template = read_url("http://{{address}}/{{ x }}?{{\thost }}")
+    assert fill_url(template, {"x": "{{ host }}"}) == "http://{{ address }}/%7B%7B%20host%20%7D%7D?{{ host }}"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("fd00::1", "[fd00::1]"),
+        ("fe80::1%eth0", "fe80%3A%3A1%25eth0"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("a:b", "a%3Ab"),
+    ],
+)
+def test_only_an_ipv6_address_gets_brackets_where_the_host_stands(value: str, expected: str) -> None:
+    """RFC 3986 has no place for a zone, and nothing else may hold a colon there."""
+    template = read_url("http://{{ x }}:80/{{ y }}")
+    assert fill_url(template, {"x": value, "y": "fd00::1"}) == f"http://{expected}:80/fd00%3A%3A1"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("http://lb/{{ x }}", None),
+        ("http://lb/", None),
+        ("http://lb/{{{{ x }}}}", "holds `{` outside of a placeholder; write %7B"),
+        ("http://lb/{{ x }}}", "holds `}` outside of a placeholder; write %7D"),
+        ("http://lb/{{ x | y }}", "holds `{` outside of a placeholder; write %7B"),
+    ],
+)
+def test_a_url_has_no_braces_of_its_own(text: str, fault: str | None) -> None:
+    """Next to a placeholder they would make another one of its value."""
+    assert fault_of_url(read_url(text)) == fault
 
 
 @given(st.lists(st.sampled_from([*"ab {}()<>;&|'\"\\$`#\n[]!=~*?x1", "{{ x }}", "case ", " in ", "esac", "<<A\n"])))
