@@ -12,11 +12,10 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeAlias
 
 import psutil
 import pytest
@@ -25,70 +24,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.adapters.http_servers import OK, Reader, Reply, Writer, endless, sends, serving
 from vigo.adapters.probe import HttpProbe, closed_ports
 from vigo.core.gate import Answer, AskTcp, AskUrl
-
-Reader: TypeAlias = asyncio.StreamReader
-Writer: TypeAlias = asyncio.StreamWriter
-Reply: TypeAlias = Callable[[Reader, Writer], Coroutine[Any, Any, None]]
 
 SHORT_MS = 300
 """For peers that never come to an end; no test of a good answer depends on it."""
 GENEROUS_MS = 30_000
 MIB = 1024 * 1024
-
-
-@contextlib.asynccontextmanager
-async def serving(answer: Reply, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Run a server that reads the request's head and then answers; yields its port, and waits for nobody at the end."""
-    at_work: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: Reader, writer: Writer) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        at_work.add(task)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await answer(reader, writer)
-        writer.transport.abort()
-        at_work.discard(task)
-
-    server = await asyncio.start_server(handle, host, 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in tuple(at_work):
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
-
-
-def sends(*pieces: bytes) -> Reply:
-    """Make an answer of these bytes, closed behind them."""
-
-    async def answer(reader: Reader, writer: Writer) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    return answer
-
-
-def endless(head: bytes, piece: bytes, counted: list[int] | None = None) -> Reply:
-    """Make an answer whose pieces never end."""
-
-    async def answer(reader: Reader, writer: Writer) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        while True:
-            writer.write(piece)
-            await writer.drain()
-            if counted is not None:
-                counted.append(len(piece))
-
-    return answer
 
 
 def probe_one(
@@ -101,9 +44,6 @@ def probe_one(
             return await HttpProbe(timeout_ms, expect).ask(AskUrl(f"http://127.0.0.1:{port}/health?deep=1"))
 
     return asyncio.run(ask())
-
-
-OK = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 # --- status lines
