@@ -32,6 +32,8 @@ from vigo.core.events import (
     TaskBlocked,
     TaskDispatched,
     TaskFinished,
+    TaskPaused,
+    TaskResumed,
     TaskStatus,
 )
 from vigo.core.model import HostResult, Outcome, Output
@@ -187,8 +189,14 @@ def test_a_task_is_found_by_a_unique_beginning(folder: Path) -> None:
 
 
 def test_the_list_is_newest_first_and_bounded(folder: Path) -> None:
-    """Running, interrupted, complete and blocked tasks, each with its word."""
+    """Running, interrupted, complete, paused and blocked tasks, each with its word."""
     with Store(folder) as store:
+        paused, lock = store.dispatch(DISPATCHED)
+        store.append(paused.task, [TaskPaused("as asked")])
+        lock.release()
+        resumed, lock = store.dispatch(DISPATCHED)
+        store.append(resumed.task, [TaskPaused("as asked"), TaskResumed("ops")])
+        lock.release()
         complete = run_task(store)
         blocked = store.block(BLOCKED).task
         interrupted, lock = store.dispatch(DISPATCHED)
@@ -201,10 +209,13 @@ def test_the_list_is_newest_first_and_bounded(folder: Path) -> None:
                 (interrupted.task, "interrupted", 2),
                 (blocked, "blocked", 1),
                 (complete, "complete", 2),
+                (resumed.task, "interrupted", 2),
+                (paused.task, "paused", 2),
             ]
             assert [task.id for task in reading.tasks(2)] == [running.task, interrupted.task]
             assert reading.tasks(0) == reading.tasks(-1) == []
-            assert len(reading.tasks(10**30)) == 4
+            assert len(reading.tasks(10**30)) == 6
+            assert reading.observe(paused.task)[1] is TaskStatus.PAUSED
             assert reading.observe(running.task)[1] is TaskStatus.RUNNING
             assert reading.observe(interrupted.task)[1] is TaskStatus.INTERRUPTED
 

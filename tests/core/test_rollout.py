@@ -103,7 +103,7 @@ def test_the_model_is_short_and_knows_nothing_of_the_program() -> None:
     assert len(code) <= 40
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(cases(), st.data())
 def test_a_journal_that_stops_anywhere_tells_a_consistent_story(case: Case, data: st.DataObject) -> None:
     """What was in flight is lost, what had not started was skipped; and a resume brings it to an end by the rules."""

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class World:
         self.written += events
         return [Record(number, "2026-03-13T12:30:01.042Z", task, event) for number, event in enumerate(events, 1)]
 
-    async def run(self, order: Order, _limits: Limits, _sink: Sink, mark: str) -> Ended:
+    async def run(self, order: Any, _limits: Limits, _sink: Sink, mark: str) -> Ended:
         """End the order at once with its host's exit code."""
         started = [event for event in self.written if isinstance(event, HostStarted)]
         self.on_record[order.host.name] = (order.host.name, mark) in [(event.host, event.mark) for event in started]

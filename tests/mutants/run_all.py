@@ -8,6 +8,7 @@ reads JSON from standard input, a list of `[folder, test file, part of a test's 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -21,10 +22,13 @@ import hypothesis  # noqa: F401 - imported here for all of the processes
 import pytest
 
 _SECONDS_MAX = 300
+_UNUSED = ("cacheprovider", "doctest", "junitxml", "logging", "threadexception", "unraisableexception")
+_OPTIONS = ("-x", "--assert=plain", *(f"-pno:{plugin}" for plugin in _UNUSED))
 
 
 def main() -> None:
     """Do what stands above, two at a time."""
+    gc.freeze()  # what is here now needs no looking at again
     jobs = [(Path(folder), tests, part) for folder, tests, part in json.load(sys.stdin)]
     results = []
     for first in range(0, len(jobs), 2):
@@ -62,7 +66,7 @@ def run(folder: Path, tests: str, part: str, output: BinaryIO) -> int:
     sys.dont_write_bytecode = True
     signal.alarm(_SECONDS_MAX)  # a mutant may run for ever
     try:
-        return int(pytest.main(["-x", "--assert=plain", "-p", "no:cacheprovider", "-k", part, tests]))
+        return int(pytest.main([*_OPTIONS, "-k", part, tests]))
     except BaseException:
         traceback.print_exc()
         raise
