@@ -115,8 +115,8 @@ def test_each_connection_has_its_own_host_user_and_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ("Host web-*\n ProxyJump hop.example\n", Reason.HOP),
-        ("ProxyCommand nc %h %p\n", Reason.PROXY),
+        ("Host *\n ProxyJump hop.example\n", Reason.HOP),
+        ("ProxyCommand nc %q\n", Reason.PROXY),
         ("Ciphers nonsense\n", Reason.LOCAL),
         ("RevokedHostKeys /etc/revoked\n", Reason.LOCAL),
     ],

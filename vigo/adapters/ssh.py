@@ -69,9 +69,10 @@ class SshTransport:
 
         A host that fails is an answer, never an exception. Bounded by the connect deadline and two seconds more.
         """
-        timeout_ms = host.ssh.connect_timeout_ms or self._policy.connect_timeout_ms
         try:
-            return await Look(self._connector, self._preparation.endpoint(host), mark).carry_out(timeout_ms)
+            endpoint = await self._preparation.prepared(host)
+            timeout_ms = endpoint.connect_timeout_ms or self._policy.connect_timeout_ms
+            return await Look(self._connector, endpoint, mark).carry_out(timeout_ms)
         except (Unreached, VigoError) as error:
             return Remains(RemainsState.UNREACHABLE, detail=str(error))
 
@@ -89,6 +90,23 @@ class SshTransport:
             return None
         return endpoint.name, endpoint.port
 
+    def first_stop(self, host: Host) -> tuple[str, int] | None:
+        """Return the address and port that TCP goes to: the host's own, or the first jump host's.
+
+        None where a program connects, or where the host cannot be reached as it is asked for.
+        """
+        try:
+            return self._preparation.endpoint(host).first_stop
+        except Unreached:
+            return None
+
+    async def close(self) -> None:
+        """Close the jump hosts and end the proxy commands of the run. Call it last, also after a failure.
+
+        It raises nothing and takes a second for each hop of the longest chain at most; without hops there is nothing to do.
+        """
+        await self._connector.close()
+
     async def _run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
         host = order.host
         wire = wrap(order.wire, order.secrets, limits, mark)
@@ -96,12 +114,13 @@ class SshTransport:
         def tell(stream: Stream, data: bytes) -> None:
             sink.write(host.name, stream, data)
 
+        endpoint = await self._preparation.prepared(host)
         run = Run(
             connector=self._connector,
-            endpoint=self._preparation.endpoint(host),
+            endpoint=endpoint,
             wire=wire,
             limits=limits,
-            connect_timeout_ms=host.ssh.connect_timeout_ms or self._policy.connect_timeout_ms,
+            connect_timeout_ms=endpoint.connect_timeout_ms or self._policy.connect_timeout_ms,
             mark=mark,
             recording=Recording(self._policy.kept_bytes, mark, tell, [value for _, value in order.secrets]),
         )

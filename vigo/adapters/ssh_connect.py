@@ -1,98 +1,65 @@
 """From an endpoint to a logged-in connection, inside one deadline, or the reason why not.
 
 Retried is only what looks like a server shedding load before the login (MaxStartups), with a jittered pause and never past
-the deadline; an authentication failure never.
+the deadline, and once a connection that died between the login and the open channel; an authentication failure never.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-import asyncssh
-
-from vigo.adapters.ssh_errors import Phase, Unreached, handshake_failed, out_of_time
-from vigo.adapters.ssh_hostkeys import HostKeys, Known
-from vigo.adapters.ssh_keys import Identity
-from vigo.adapters.ssh_options import Endpoint, for_connection
+from vigo.adapters.resolve import Address
+from vigo.adapters.ssh_errors import Phase, Unreached
+from vigo.adapters.ssh_hops import Hops, Through
+from vigo.adapters.ssh_hostkeys import HostKeys
+from vigo.adapters.ssh_login import Connection as Connection  # noqa: PLC0414 - callers know these four from here
+from vigo.adapters.ssh_login import Make, Way, deadline, log_in
+from vigo.adapters.ssh_login import Progress as Progress  # noqa: PLC0414 - likewise
+from vigo.adapters.ssh_login import close as close  # noqa: PLC0414 - likewise
+from vigo.adapters.ssh_options import Endpoint
+from vigo.adapters.ssh_proxy import Piped, Program, end_all
 from vigo.adapters.ssh_resolve import Resolver, connect
-from vigo.core.model import Reason
+from vigo.adapters.ssh_throttle import Door
 
+_T = TypeVar("_T")
 _PAUSE_S = 0.1
 _PAUSE_MAX_S = 1.6
-_CLOSE_PATIENCE_S = 1.0
-_FIRST_BYTES_MAX = 256
 
 
-class Connection(asyncssh.SSHClientConnection):
-    """asyncssh's connection, which also remembers what the server said before its SSH version, and of logging in."""
+@dataclass(slots=True, eq=False)
+class Direct:
+    """The way by TCP."""
 
-    first_bytes = b""
-    offered: tuple[str, ...] = ()
-    """The ways to log in that the server named first."""
-
-    def try_next_auth(self, *, next_method: bool = False) -> None:
-        """Remember what the server takes: asyncssh crosses the ways off as it tries them."""
-        methods = tuple(self.get_server_auth_methods())
-        if not self.offered and methods != ("none",):
-            self.offered = methods
-        super().try_next_auth(next_method=next_method)
-
-    def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        """Remember the first bytes, then let asyncssh have them."""
-        if len(self.first_bytes) < _FIRST_BYTES_MAX and self.get_extra_info("server_version") is None:
-            self.first_bytes += data[:_FIRST_BYTES_MAX]
-        super().data_received(data, datatype)
+    endpoint: Endpoint
+    resolver: Resolver
+    _addresses: list[Address] = field(default_factory=list)
 
     @property
-    def phase(self) -> Phase:
-        """How far the handshake has come."""
-        if self.get_extra_info("server_version") is None:
-            return Phase.BANNER
-        return Phase.KEX if self.get_extra_info("send_cipher") is None else Phase.AUTH
+    def place(self) -> str:
+        """Address and port, whatever the name."""
+        return f"{self._addresses[0][1]} port {self.endpoint.port}"
 
+    async def prepare(self, progress: Progress) -> None:
+        """Look the name up, once."""
+        if not self._addresses:
+            progress.phase = Phase.DNS
+            self._addresses = await self.resolver.resolve(self.endpoint.name, self.endpoint.address_family)
 
-class _Client(asyncssh.SSHClient):
-    """Answers asyncssh's questions about host keys and our keys."""
+    async def join(self, make: Make, progress: Progress) -> Connection:
+        """Connect the socket ourselves: asyncssh would set no deadline."""
+        progress.phase = Phase.TCP
+        sock = await connect(self._addresses, self.endpoint.port, self.endpoint.bind_address)
+        _, connection = await asyncio.get_running_loop().create_connection(make, sock=sock)
+        return connection
 
-    def __init__(self, endpoint: Endpoint, known: Known, host_keys: HostKeys) -> None:
-        self._endpoint = endpoint
-        self._known = known
-        self._host_keys = host_keys
-        self._identity: Identity = endpoint.identity
-        self.refusal: Unreached | None = None
-
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
-        try:
-            self._host_keys.judge(
-                self._known,
-                self._endpoint.host_key_names[0],
-                self._endpoint.port,
-                key.get_algorithm(),
-                key.public_data,
-                may_record=self._endpoint.records,
-            )
-        except Unreached as refusal:
-            self.refusal = refusal
-            return False
-        return True
-
-    async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
-        return await self._identity.next_key()
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a connection stands, for the one who has to say why it failed."""
-
-    phase: Phase = Phase.DNS
-    shed: Unreached | None = None
-    """The last sign of a server that sheds load."""
+    async def broken(self, connection: Connection) -> Unreached | None:  # noqa: ARG002 - TCP says nothing of its own
+        """Say nothing: what broke off is told by the phase."""
+        return None
 
 
 @dataclass(slots=True)
@@ -101,27 +68,44 @@ class Connector:
 
     host_keys: HostKeys
     resolver: Resolver
+    _doors: dict[str, Door] = field(default_factory=dict)
+    _programs: set[Program] = field(default_factory=set)
+    _hops: Hops = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hops = Hops(self.connect)
 
     @asynccontextmanager
     async def deadline(self, timeout_ms: int, progress: Progress) -> AsyncIterator[None]:
-        """Bound everything inside by the connect deadline and say which phase it struck in; raises Unreached."""
+        """Bound everything inside by the connect deadline and say which phase it struck in; raises Unreached.
+
+        Waiting for a turn to log in is not counted; it has a bound of its own, see `ssh_throttle`.
+        """
+        async with deadline(timeout_ms, progress):
+            yield
+
+    async def reach(self, endpoint: Endpoint, progress: Progress, use: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """Connect and open something on the connection; raises Unreached. Unbounded: call it inside `deadline`.
+
+        `use` raises Unreached only as long as nothing has run. If it does because the connection died, which may well
+        have been an accident, there is one more connection.
+        """
+        again = endpoint.again()
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                yield
-        except TimeoutError:
-            raise (progress.shed or out_of_time(progress.phase, timeout_ms)) from None
+            return await self._used(endpoint, progress, use)
+        except _Died:
+            return await self._used(again, progress, use)
 
     async def connect(self, endpoint: Endpoint, progress: Progress) -> Connection:
         """Return a logged-in connection; raises Unreached. Unbounded: call it inside `deadline`."""
         known = self.host_keys.known(endpoint.host_key_names, endpoint.port, endpoint.known_hosts)
-        progress.phase = Phase.DNS
-        addresses = await self.resolver.resolve(endpoint.name, endpoint.address_family)
+        way = self._way(endpoint)
         pause_s = _PAUSE_S
         while True:
+            await way.prepare(progress)
             try:
-                progress.phase = Phase.TCP
-                sock = await connect(addresses, endpoint.port, endpoint.bind_address)
-                return await self._log_in(sock, endpoint, known, progress)
+                async with self._door(way.place).turn(progress):
+                    return await log_in(way, endpoint, known, self.host_keys, progress)
             except Unreached as refusal:
                 if not refusal.shed:
                     raise
@@ -129,48 +113,38 @@ class Connector:
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
             pause_s = min(2 * pause_s, _PAUSE_MAX_S)
 
-    async def _log_in(self, sock: socket.socket, endpoint: Endpoint, known: Known, progress: Progress) -> Connection:
-        loop = asyncio.get_running_loop()
-        client = _Client(endpoint, known, self.host_keys)
-        options = for_connection(endpoint, known)
-        options.protocol_factory = lambda: client
-        options.waiter = loop.create_future()
-        progress.phase = Phase.BANNER
-        _, connection = await loop.create_connection(lambda: Connection(loop, options, wait="auth"), sock=sock)
-        logged_in = False
+    async def close(self) -> None:
+        """Close the jump hosts, the farthest first, and end the programs that are left. Bounded by a second for each hop of a chain."""
+        await self._hops.close()
+        await end_all(self._programs)
+
+    async def _used(self, endpoint: Endpoint, progress: Progress, use: Callable[[Connection], Awaitable[_T]]) -> _T:
+        connection = await self.connect(endpoint, progress)
+        progress.phase = Phase.CHANNEL
         try:
-            await options.waiter
-            logged_in = True
-            progress.shed = None
-        except Exception as error:
-            raise self._explain(error, client, connection, endpoint) from error
-        finally:
-            progress.phase = connection.phase
-            endpoint.identity.close()
-            if not logged_in:
-                options.waiter.cancel()
-                connection.abort()
-        return connection
+            return await use(connection)
+        except Unreached as refusal:
+            if connection.is_closed():
+                raise _Died(refusal.reason, refusal.detail) from refusal
+            connection.abort()
+            raise
+        except BaseException:
+            connection.abort()
+            raise
 
-    def _explain(self, error: Exception, client: _Client, connection: Connection, endpoint: Endpoint) -> Unreached:
-        if client.refusal is not None:
-            return client.refusal
-        failure = handshake_failed(error, connection.phase, connection.first_bytes, endpoint.place)
-        if failure.reason is Reason.AUTH:
-            methods = ", ".join(connection.offered)
-            story = endpoint.identity.story() or "no key"
-            wants = f" The server takes: {methods}." if methods else ""
-            return Unreached(
-                Reason.AUTH, f"{failure.detail}. Tried: {story}.{wants} Set `identity` or load a key with ssh-add"
-            )
-        return failure
+    def _door(self, place: str) -> Door:
+        door = self._doors.get(place)
+        if door is None:
+            door = self._doors[place] = Door(place)
+        return door
+
+    def _way(self, endpoint: Endpoint) -> Way:
+        if endpoint.jump:
+            return Through(self._hops.last_of(endpoint.jump), endpoint.name, endpoint.port)
+        if endpoint.proxy_command:
+            return Piped(endpoint.proxy_command, self._programs)
+        return Direct(endpoint, self.resolver)
 
 
-async def close(connection: asyncssh.SSHClientConnection) -> None:
-    """Close a connection and do not wait longer than a second for it."""
-    connection.close()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_PATIENCE_S):
-            await connection.wait_closed()
-            return
-    connection.abort()
+class _Died(Unreached):
+    """The connection died before anything was opened on it."""

@@ -132,12 +132,12 @@ class Preparation:
         It waits for what `Match exec` runs: on an event loop, call `prepared`.
         """
         with _as_unreached():
-            return _reachable(self._endpoint(self.settler.settle_and_wait(host)))
+            return self._endpoint(self.settler.settle_and_wait(host))
 
     async def prepared(self, host: Host) -> Endpoint:
         """Decide like `endpoint`, without holding the event loop up; bounded by the host's connect deadline."""
         with _as_unreached():
-            return _reachable(self._endpoint(await self.settler.settled(host)))
+            return self._endpoint(await self.settler.settled(host))
 
     def _endpoint(self, settings: Settings) -> Endpoint:
         like = self._like.get(settings.kind)
@@ -205,18 +205,6 @@ class Preparation:
         if options is None:
             options = self._options[key] = _build(settings)
         return options
-
-
-def _reachable(endpoint: Endpoint) -> Endpoint:
-    """Refuse the ways that the connector cannot go: going directly could reach another machine."""
-    stop = endpoint.jump[0] if endpoint.jump else endpoint
-    if stop.proxy_command:
-        raise Unreached(Reason.PROXY, "a proxy command is asked for, which vigo cannot do yet; give a direct address")
-    if endpoint.jump:
-        raise Unreached(
-            Reason.HOP, f"a jump by {stop.place} is asked for, which vigo cannot do yet; give a direct address"
-        )
-    return endpoint
 
 
 @contextmanager
