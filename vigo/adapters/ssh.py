@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from vigo.adapters.ssh_config import ConfigFile
 from vigo.adapters.ssh_connect import Connector
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys
 from vigo.adapters.ssh_look import Look
 from vigo.adapters.ssh_options import Preparation
+from vigo.adapters.ssh_push import FilePush
 from vigo.adapters.ssh_resolve import Resolver
 from vigo.adapters.ssh_run import Run
 from vigo.adapters.ssh_session import Recording
 from vigo.core.command import wrap
 from vigo.core.errors import VigoError
-from vigo.core.guard import Order
-from vigo.core.model import Ended, Host, HostResult, Limits, Outcome, Reason, Remains, RemainsState, Stream
+from vigo.core.guard import FileOrder, Order
+from vigo.core.model import (
+    Ended,
+    Host,
+    HostResult,
+    Limits,
+    Outcome,
+    Overrides,
+    Reason,
+    Remains,
+    RemainsState,
+    Stream,
+)
 from vigo.core.plan import Policy
 from vigo.engine.ports import Sink
 
@@ -32,30 +46,35 @@ class SshTransport:
         policy: Policy,
         known_hosts: Path,
         accept_new: bool,
-        ssh_config: Path | None,
+        ssh_config: Path | Sequence[ConfigFile] | None,
         default_user: str | None = None,
+        overrides: Overrides | None = None,
     ) -> None:
         """Prepare a run; nothing is connected or read yet.
 
-        `known_hosts` is vigo's own file, where `accept_new` records first contacts. `ssh_config` None means none.
+        `known_hosts` is vigo's own file, where `accept_new` records first contacts. `ssh_config` None means none;
+        `overrides` win over it and over the inventory. Raises ConfigError for an ssh_config that cannot be used.
         """
         self._policy = policy
         host_keys = HostKeys(known_hosts, accept_new)
-        self._preparation = Preparation.make(ssh_config, host_keys, default_user)
+        self._preparation = Preparation.make(ssh_config, host_keys, default_user, overrides)
         self._connector = Connector(host_keys, Resolver())
-        self._running: set[Run] = set()
+        self._running: set[Run | FilePush] = set()
         self._killed = False
 
-    async def run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
-        """Run the order once and say how it ended; a host that fails is a result, never an exception.
+    async def run(self, order: Order | FileOrder, limits: Limits, sink: Sink, mark: str) -> Ended:
+        """Carry the order out once and say how it ended; a host that fails is a result, never an exception.
 
-        `mark` (1-64 of `[0-9A-Za-z._-]`, never used before) marks the command's processes on the host.
+        `mark` (1-64 of `[0-9A-Za-z._-]`, never used before) marks the command's processes on the host, or is a part of
+        the file's temporary name there.
         It returns within connect deadline + timeout + grace + 5 s.
         """
         if self._killed:
             return Ended(HostResult(Outcome.CANCELLED, detail="cancelled before it was started"))
         began = time.monotonic()
         try:
+            if isinstance(order, FileOrder):
+                return Ended(await self._push(order, limits, mark))
             return await self._run(order, limits, sink, mark)
         except Unreached as refusal:
             reason, detail = refusal.reason, refusal.detail
@@ -75,6 +94,11 @@ class SshTransport:
             return await Look(self._connector, endpoint, mark).carry_out(timeout_ms)
         except (Unreached, VigoError) as error:
             return Remains(RemainsState.UNREACHABLE, detail=str(error))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the operator should hear once about the settings of the hosts that were looked at."""
+        return self._preparation.remarks
 
     def kill(self) -> None:
         """End every command that runs now; later ones end at once."""
@@ -129,3 +153,19 @@ class SshTransport:
             return await run.carry_out()
         finally:
             self._running.discard(run)
+
+    async def _push(self, order: FileOrder, limits: Limits, mark: str) -> HostResult:
+        endpoint = await self._preparation.prepared(order.host)
+        push = FilePush(
+            connector=self._connector,
+            endpoint=endpoint,
+            order=order,
+            limits=limits,
+            connect_timeout_ms=endpoint.connect_timeout_ms or self._policy.connect_timeout_ms,
+            mark=mark,
+        )
+        self._running.add(push)
+        try:
+            return await push.carry_out()
+        finally:
+            self._running.discard(push)

@@ -26,8 +26,9 @@ from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_pol
 from vigo.core import binding, command, plan
 from vigo.core.errors import Exit
 from vigo.core.events import Record, TaskDispatched
-from vigo.core.guard import Text
+from vigo.core.guard import Act
 from vigo.core.inventory import Inventory
+from vigo.core.model import Overrides
 from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.core.shape import HostOrder
@@ -98,7 +99,7 @@ def prepare(
     policy = _seeded(subject.policy)
     target, hosts = select(request, subject.target, policy.shape, inventory, site, console)
     made = plan.make(hosts, policy)
-    errand = _errand(subject, made, request)
+    errand = _errand(subject, made, request, request.reach.overrides(inventory))
     origin = origin or Origin()
     opening = TaskDispatched(
         operator=request.operator or login_name(),
@@ -114,7 +115,9 @@ def prepare(
         rollback=subject.rollback,
         parent=origin.parent,
         relation=origin.relation,
+        reach=request.reach.record(),
         texts_sha256=binding.texts_digest(errand.texts),
+        push=subject.bound.push,
     )
     taken_back = _judged(subject.rollback_texts(inventory, hosts, console))
     judged = list(dict.fromkeys([*_judged(errand.all_texts), *taken_back]))
@@ -124,11 +127,11 @@ def prepare(
     return Job(request, errand, opening, verdict, exclusive=request.exclusive or subject.exclusive)
 
 
-def _errand(subject: Subject, made: plan.Plan, request: Request) -> Errand:
-    texts = {host.name: binding.render(subject.bound, host) for host in made.hosts}
+def _errand(subject: Subject, made: plan.Plan, request: Request, overrides: Overrides) -> Errand:
+    texts = {host.name: binding.act(subject.bound, host) for host in made.hosts}
     check = subject.check
     checks = {} if check is None else {host.name: binding.render(check, host) for host in made.hosts}
-    errand = Errand(made, texts, checks, request.accept_new_host_keys, request.output)
+    errand = Errand(made, texts, checks, request.accept_new_host_keys, request.output, overrides, request.ssh_config)
     for wire in {text.wire for text in errand.all_texts}:
         command.check(wire)
     for url in made.policy.gate.urls:
@@ -137,7 +140,7 @@ def _errand(subject: Subject, made: plan.Plan, request: Request) -> Errand:
     return errand
 
 
-def _judged(texts: Iterable[Text]) -> list[str]:
+def _judged(texts: Iterable[Act]) -> list[str]:
     return list(dict.fromkeys(text.judged for text in texts))
 
 
@@ -160,10 +163,18 @@ def _preflight(opening: TaskDispatched, errand: Errand, console: Console) -> tup
         {host.name: binding.render(text, host) for host in made.hosts},
         accept_new_host_keys=errand.accept_new_host_keys,
         output=errand.output,
+        overrides=errand.overrides,
+        ssh_config=errand.ssh_config,
     )
     batches = tuple(tuple(host.name for host in batch) for batch in made.batches)
     return TaskDispatched(
-        opening.operator, _PREFLIGHT, opening.target, batches, policy, inventory=opening.inventory
+        opening.operator,
+        _PREFLIGHT,
+        opening.target,
+        batches,
+        policy,
+        inventory=opening.inventory,
+        reach=opening.reach,
     ), tried
 
 
@@ -172,7 +183,7 @@ def _dry_run(job: Job, console: Console) -> Exit:
     errand, verdict = job.errand, job.verdict
     for line in plan_lines(errand.plan, errand.texts, job.opening.task_name):
         console.say(line)
-    offline = () if job.request.no_probe else _offline(errand.plan, console)
+    offline = () if job.request.no_probe else _offline(errand, console)
     if errand.output == TEXT:
         console.show(dry_run_text(errand.plan, offline))
     else:
@@ -188,15 +199,24 @@ def _dry_run(job: Job, console: Console) -> Exit:
     return Exit.REFUSED if verdict.refuses_dry_run else Exit.OK
 
 
-def _offline(made: plan.Plan, console: Console) -> tuple[str, ...]:
+def _offline(errand: Errand, console: Console) -> tuple[str, ...]:
     import asyncio
 
     from vigo.adapters.probe import closed_ports
 
-    transport = transport_for(made.policy, accept_new_host_keys=False)
-    places: dict[str, tuple[str, int] | None] = {host.name: transport.destination(host) for host in made.hosts}
-    closed = asyncio.run(closed_ports({name: place for name, place in places.items() if place is not None}))
+    policy, hosts = errand.plan.policy, errand.plan.hosts
+    transport = transport_for(policy, overrides=errand.overrides, ssh_config=errand.ssh_config)
+    places = {host.name: transport.destination(host) for host in hosts}
+    stops = {host.name: transport.first_stop(host) for host in hosts}
+    beyond = [name for name, place in places.items() if place is not None and place != stops[name]]
+    open_ended = [name for name in beyond if stops[name] is None]
+    closed = asyncio.run(closed_ports({name: stop for name, stop in stops.items() if stop is not None}))
     offline = tuple(name for name, place in places.items() if place is None or name in closed)
+    for remark in transport.remarks:
+        console.say(remark)
     if offline:
         console.say(f"offline: {', '.join(offline)}")
+    if beyond:
+        unasked = f", and {len(open_ended)} behind a program not at all" if open_ended else ""
+        console.say(f"{len(beyond)} behind a jump host were probed as far as the first hop{unasked}")
     return offline

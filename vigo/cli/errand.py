@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from vigo.core import binding
 from vigo.core.gate import Ask, AskCommand, AskTcp, AskUrl, GatePolicy
-from vigo.core.guard import Text
-from vigo.core.model import Host
+from vigo.core.guard import Act, Text
+from vigo.core.model import Host, Overrides
 from vigo.core.plan import Plan
 
 
@@ -17,15 +17,18 @@ class Errand:
     """A task's command and checks for each of its hosts."""
 
     plan: Plan
-    texts: Mapping[str, Text]
-    """Host name -> the exact text for it."""
+    texts: Mapping[str, Act]
+    """Host name -> the exact text for it, or the place of the file that it gets."""
     checks: Mapping[str, Text] = field(default_factory=dict)
     """Host name -> the exact health check command for it; empty where there is none."""
     accept_new_host_keys: bool = False
     output: str = "text"
+    overrides: Overrides = Overrides()
+    ssh_config: str | None = None
+    """What `--ssh-config` says; None is the user's own and the machine's."""
 
     @property
-    def all_texts(self) -> list[Text]:
+    def all_texts(self) -> list[Act]:
         """Everything that the errand may run on hosts, for the guard to read."""
         return [*self.texts.values(), *self.checks.values()]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from vigo.adapters.locks import RunLock
 from vigo.adapters.probe import HttpProbe
@@ -19,7 +19,7 @@ from vigo.cli.reading import TEXT, show_task
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
 from vigo.core.events import Record, TaskStatus
-from vigo.core.guard import Order, Refusal, Text, clear
+from vigo.core.guard import Order, Refusal, clear
 from vigo.core.model import Host, Outcome, Stream
 from vigo.core.rollout import Run
 from vigo.engine.execute import Execution, Ports, Work
@@ -49,7 +49,12 @@ async def _carry_out(
     errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console
 ) -> Exit:
     policy = errand.plan.policy
-    transport = transport_for(policy, accept_new_host_keys=errand.accept_new_host_keys)
+    transport = transport_for(
+        policy,
+        accept_new_host_keys=errand.accept_new_host_keys,
+        overrides=errand.overrides,
+        ssh_config=errand.ssh_config,
+    )
 
     def address_of(host: Host) -> str:
         place = transport.destination(host)
@@ -72,9 +77,13 @@ async def _carry_out(
             except JournalError:
                 console.say_lines(off_the_record(opening.task, run, execution.unrecorded))
                 raise
+            finally:
+                await transport.close()
         if errand.output != TEXT:
             task, status = reading.observe(opening.task)
             show_task(task, status, errand.output, reading, console)
+    for remark in transport.remarks:
+        console.say(remark)
     console.say_lines(summary(opening.task, run).rstrip("\n"))
     return exit_code(run, causes)
 
@@ -83,12 +92,12 @@ def _work(errand: Errand, address_of: Callable[[Host], str]) -> Work:
     """Return what the engine does with names; `address_of` says where a host's ports are."""
     hosts = {host.name: host for host in errand.plan.hosts}
 
-    def clear_one(texts: Mapping[str, Text], host: str) -> Order | Refusal:
-        return clear(hosts[host], texts[host])
+    def clear_check(host: str) -> Order | Refusal:
+        return clear(hosts[host], errand.checks[host])
 
     return Work(
-        clear=lambda host: clear_one(errand.texts, host),
-        clear_check=lambda host: clear_one(errand.checks, host),
+        clear=lambda host: clear(hosts[host], errand.texts[host]),
+        clear_check=clear_check,
         asks=lambda names: gate_asks(errand.plan.policy.gate, [hosts[name] for name in names], address_of),
         mark=lambda: secrets.token_hex(_MARK_BYTES),
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+from vigo.adapters.ssh import SshTransport
 from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
 from vigo.cli.flags import Format
 from vigo.cli.reading import find_task
+from vigo.cli.ssh_flags import Reach
 from vigo.cli.wiring import journal_folder, load_inventory, transport_for
 from vigo.core.errors import Exit, NoMatchError
 from vigo.core.events import HostStarted, TaskStatus
 from vigo.core.history import Task
 from vigo.core.inventory import Inventory
 from vigo.core.model import Host, Outcome, Remains
-from vigo.core.plan import Policy
 from vigo.render.machine import SCHEMA, dump
 from vigo.render.remains import remains_json, remains_text
 
@@ -25,12 +27,14 @@ def look_at_lost(prefix: str | None, inventory: str | None, form: str, console: 
     with Reading(journal_folder()) as journal:
         task, status = journal.observe(find_task(prefix, journal))
         marks = lost_marks(task, status, journal)
-    if not marks:
+    if task.run is None or not marks:
         console.say(f"task {task.id}: there is no host whose outcome is unknown")
         return Exit.OK
-    hosts = known_hosts(marks, load_inventory(inventory or task_inventory(task), console))
-    policy = task.run.dispatched.policy if task.run is not None else Policy()
-    found = look_at(hosts, marks, policy)
+    opening = task.run.dispatched
+    fleet = load_inventory(inventory or opening.inventory or None, console)
+    hosts, reach = known_hosts(tuple(marks), fleet), Reach.recorded(opening.reach)
+    transport = partial(transport_for, opening.policy, overrides=reach.overrides(fleet), ssh_config=reach.ssh_config)
+    found = look_at(hosts, marks, transport, opening.policy.fanout)
     if form == Format.TEXT:
         console.show(remains_text(found))
     else:
@@ -48,29 +52,30 @@ def lost_marks(task: Task, status: TaskStatus, journal: Reading) -> dict[str, st
     return {start.host: start.mark for start in starts if isinstance(start, HostStarted) and start.host in lost}
 
 
-def look_at(hosts: Sequence[Host], marks: Mapping[str, str], policy: Policy) -> dict[str, Remains]:
-    """Ask the hosts side by side; a host that does not answer is an answer."""
-    return asyncio.run(_look_at(hosts, marks, policy))
+def look_at(
+    hosts: Sequence[Host], marks: Mapping[str, str], connect: Callable[[], SshTransport], fanout: int
+) -> dict[str, Remains]:
+    """Ask the hosts side by side, `fanout` at once; a host that does not answer is an answer."""
+    return asyncio.run(_look_at(hosts, marks, connect, fanout))
 
 
-async def _look_at(hosts: Sequence[Host], marks: Mapping[str, str], policy: Policy) -> dict[str, Remains]:
-    transport = transport_for(policy, accept_new_host_keys=False)
-    room = asyncio.Semaphore(policy.fanout)
+async def _look_at(
+    hosts: Sequence[Host], marks: Mapping[str, str], connect: Callable[[], SshTransport], fanout: int
+) -> dict[str, Remains]:
+    transport, room = connect(), asyncio.Semaphore(fanout)
 
     async def look(host: Host) -> Remains:
         async with room:
             return await transport.look(host, marks[host.name])
 
-    found = await asyncio.gather(*map(look, hosts))
+    try:
+        found = await asyncio.gather(*map(look, hosts))
+    finally:
+        await transport.close()
     return {host.name: remains for host, remains in zip(hosts, found, strict=True)}
 
 
-def task_inventory(task: Task) -> str | None:
-    """Return where the task's inventory was read from."""
-    return task.run.dispatched.inventory or None if task.run is not None else None
-
-
-def known_hosts(names: Mapping[str, str] | Sequence[str], inventory: Inventory) -> tuple[Host, ...]:
+def known_hosts(names: Sequence[str], inventory: Inventory) -> tuple[Host, ...]:
     """Return the hosts with these names. Raises NoMatchError when one is gone from the inventory."""
     by_name = {host.name: host for host in inventory.hosts}
     gone = [name for name in names if name not in by_name]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
+from vigo.cli.ssh_flags import Reach
 from vigo.core.errors import UsageError
 from vigo.core.gate import GatePolicy
 from vigo.core.health import check_gate, parse_accept_exit, parse_expect, parse_port
@@ -57,6 +58,12 @@ class Request:
     fanout: int | None = None
     connect_timeout: str | None = None
     kill_on_disconnect: bool = False
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+    jump: str | None = None
+    ssh_options: tuple[str, ...] = ()
+    ssh_config: str | None = None
     exclusive: bool = False
     no_wait: bool = False
     dry_run: bool = False
@@ -79,6 +86,13 @@ class Request:
             name: tuple(value or ()) if name in several else value for name, value in given.items()
         }
         return cls(**values)
+
+    @property
+    def reach(self) -> Reach:
+        """The flags that say how hosts are reached."""
+        return Reach(
+            self.user, self.port, self.identity, self.jump, self.ssh_options, self.ssh_config, self.connect_timeout
+        )
 
 
 def policy_of(request: Request, defaults: Policy) -> Policy:

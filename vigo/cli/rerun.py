@@ -10,6 +10,7 @@ from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
 from vigo.cli.dispatch import Origin, run_task
 from vigo.cli.request import Request
+from vigo.cli.ssh_flags import Reach
 from vigo.cli.subject import recorded_subject, rollback_subject
 from vigo.cli.wiring import journal_folder
 from vigo.core.errors import Exit, UsageError
@@ -33,11 +34,7 @@ def rerun_task(prefix: str, only: str | None, request: Request, console: Console
             f"left out, because the command may have run there: {fold(lost)}; "
             f"look with `vigo task status {task} --look`, take them in with --only lost"
         )
-    asked = replace(
-        request,
-        targets=(_target(task, run, wanted, interrupted=interrupted),),
-        inventory=request.inventory or run.dispatched.inventory or None,
-    )
+    asked = replace(_reached(request, run.dispatched), targets=(_target(task, run, wanted, interrupted=interrupted),))
     return run_task(asked, console, partial(recorded_subject, run.dispatched), Origin(task, "rerun"))
 
 
@@ -50,12 +47,27 @@ def roll_back(prefix: str, request: Request, console: Console) -> Exit:
             f"task {task} was given no --rollback-command; run one with: vigo task run COMMAND --target run:{task}"
         )
     asked = replace(
-        request,
+        _reached(request, opening),
         words=(opening.rollback,),
         targets=(_target(task, run, _RAN, interrupted=interrupted),),
-        inventory=request.inventory or opening.inventory or None,
     )
     return run_task(asked, console, partial(rollback_subject, opening), Origin(task, "rollback"))
+
+
+def _reached(request: Request, opening: TaskDispatched) -> Request:
+    """Reach the hosts of an old task as it did: its inventory, and its flags for SSH."""
+    old = Reach.recorded(opening.reach)
+    return replace(
+        request,
+        user=old.user,
+        port=old.port,
+        identity=old.identity,
+        jump=old.jump,
+        ssh_options=old.ssh_options,
+        ssh_config=old.ssh_config,
+        connect_timeout=old.connect_timeout,
+        inventory=request.inventory or opening.inventory or None,
+    )
 
 
 def _ended(prefix: str) -> tuple[str, Run, bool]:

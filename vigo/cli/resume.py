@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from vigo.adapters.locks import RunLock
 from vigo.adapters.store import Store
@@ -16,10 +17,12 @@ from vigo.adapters.store_open import LOCKS
 from vigo.cli.console import Console
 from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
+from vigo.cli.local_file import with_file
 from vigo.cli.look import known_hosts, look_at, lost_marks
+from vigo.cli.ssh_flags import Reach
 from vigo.cli.subject import secrets_again
 from vigo.cli.verdict import Verdict, agrees, decide
-from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy
+from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy, transport_for
 from vigo.core import binding
 from vigo.core.errors import ConfigError, Exit, UsageError
 from vigo.core.events import Record, TaskResumed, TaskStatus
@@ -89,14 +92,16 @@ def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console)
     opening = run.dispatched
     hosts = {host.name: host for host in known_hosts(run.hosts, inventory)}
     plan = Plan(tuple(tuple(hosts[name] for name in batch) for batch in run.batches), opening.policy)
-    secrets = secrets_again(opening, console)
-    bound, check = binding.from_record(opening, secrets), binding.check_from_record(opening, secrets)
+    secrets, reach = secrets_again(opening, console), Reach.recorded(opening.reach)
+    bound, check = with_file(binding.from_record(opening, secrets)), binding.check_from_record(opening, secrets)
     errand = Errand(
         plan,
-        {host.name: binding.render(bound, host) for host in plan.hosts},
+        {host.name: binding.act(bound, host) for host in plan.hosts},
         {} if check is None else {host.name: binding.render(check, host) for host in plan.hosts},
         asked.accept_new_host_keys,
         asked.output,
+        reach.overrides(inventory),
+        reach.ssh_config,
     )
     if opening.texts_sha256 != binding.texts_digest(errand.texts):
         raise ConfigError(
@@ -126,7 +131,9 @@ def _tell_lost(
     if console.can_ask and agrees("Look first whether the command still runs there? [y/N] ", console):
         marks = lost_marks(task, status, store)
         hosts = [host for host in errand.plan.hosts if host.name in names]
-        console.say_lines(remains_text(look_at(hosts, marks, errand.plan.policy)).rstrip("\n"))
+        transport = partial(transport_for, errand.plan.policy, overrides=errand.overrides, ssh_config=errand.ssh_config)
+        found = look_at(hosts, marks, transport, errand.plan.policy.fanout)
+        console.say_lines(remains_text(found).rstrip("\n"))
         if not agrees("Resume now? [y/N] ", console):
             raise UsageError(f"task {task.id} was not resumed")
 

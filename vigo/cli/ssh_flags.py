@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Self, TypeAlias
 
 import typer
 
@@ -10,6 +12,7 @@ from vigo.core.errors import UsageError
 from vigo.core.inventory import Inventory
 from vigo.core.jumps import parse_jump
 from vigo.core.model import Overrides
+from vigo.core.quantity import parse_duration_ms
 
 User: TypeAlias = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log in as this user.")]
 Port: TypeAlias = Annotated[int | None, typer.Option("--port", min=1, max=65_535, help="Connect to this port.")]
@@ -59,3 +62,55 @@ def overrides_of(
         connect_timeout_ms=connect_timeout_ms,
         options=tuple(map(read_option, ssh_options)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The flags that say how hosts are reached, as typed: what a task keeps on record for its resume and its rerun."""
+
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+    jump: str | None = None
+    ssh_options: tuple[str, ...] = ()
+    ssh_config: str | None = None
+    connect_timeout: str | None = None
+
+    @classmethod
+    def recorded(cls, pairs: Iterable[tuple[str, str]]) -> Self:
+        """Return what `record` told."""
+        options: list[str] = []
+        one: dict[str, str] = {}
+        for name, value in pairs:
+            if name == "ssh_option":
+                options.append(value)
+            else:
+                one[name] = value
+        port = one.pop("port", None)
+        return cls(port=None if port is None else int(port), ssh_options=tuple(options), **one)
+
+    def record(self) -> tuple[tuple[str, str], ...]:
+        """Return the flags that were given, as names and texts."""
+        one = {
+            "user": self.user,
+            "port": None if self.port is None else str(self.port),
+            "identity": self.identity,
+            "jump": self.jump,
+            "ssh_config": self.ssh_config,
+            "connect_timeout": self.connect_timeout,
+        }
+        given = tuple((name, value) for name, value in one.items() if value is not None)
+        return (*given, *(("ssh_option", option) for option in self.ssh_options))
+
+    def overrides(self, fleet: Inventory) -> Overrides:
+        """Read the flags. Raises UsageError."""
+        timeout = self.connect_timeout
+        return overrides_of(
+            fleet,
+            user=self.user,
+            port=self.port,
+            identity=self.identity,
+            jump=self.jump,
+            ssh_options=self.ssh_options,
+            connect_timeout_ms=None if timeout is None else parse_duration_ms(timeout, flag="--connect-timeout"),
+        )

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vigo.cli.console import Console
+from vigo.cli.local_file import with_file
 from vigo.cli.request import Request, command_of, policy_of
 from vigo.core import binding, params, tasks
 from vigo.core.binding import Bound
@@ -77,11 +78,14 @@ def subject_of(request: Request, inventory: Inventory, console: Console) -> Subj
 
 
 def recorded_subject(opening: TaskDispatched, request: Request, inventory: Inventory, console: Console) -> Subject:
-    """Return a recorded task's command and rules, for a new task; flags win, a recorded `--stop-after` does not hold."""
+    """Return a recorded task's command and rules, for a new task; flags win, a recorded `--stop-after` does not hold.
+
+    Raises UsageError too when a file that the task brought to hosts is not the same any more.
+    """
     del inventory
     secrets = secrets_again(opening, console, dry_run=request.dry_run)
     return Subject(
-        binding.from_record(opening, secrets),
+        with_file(binding.from_record(opening, secrets)),
         policy_of(request, replace(opening.policy, stop_after=None)),
         binding.check_from_record(opening, secrets),
         opening.rollback,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vigo.cli import flags
+from vigo.cli import flags, ssh_flags
 from vigo.cli.console import Console
 from vigo.cli.flags import Format
 from vigo.cli.request import Request
@@ -51,6 +51,12 @@ def run(
     fanout: flags.Fanout = None,
     connect_timeout: flags.ConnectTimeout = None,
     kill_on_disconnect: flags.KillOnDisconnect = False,
+    user: ssh_flags.User = None,
+    port: ssh_flags.Port = None,
+    identity: ssh_flags.Identity = None,
+    jump: ssh_flags.Jump = None,
+    ssh_options: ssh_flags.SshOption = None,
+    ssh_config: ssh_flags.SshConfig = None,
     exclusive: flags.Exclusive = False,
     no_wait: flags.NoWait = False,
     dry_run: flags.DryRun = False,
@@ -70,6 +76,73 @@ def run(
     from vigo.cli.dispatch import run_task
 
     return run_task(Request.of(given), Console.of_process())
+
+
+@app.command(epilog="Example: vigo task push app.conf /etc/app/ --target '@prod.web' --batch-size 1,25%")
+def push(
+    local: Annotated[str, typer.Argument(metavar="LOCAL", help="The file here; pack a directory first.")],
+    remote: Annotated[
+        str,
+        typer.Argument(
+            metavar="REMOTE",
+            help="Its path on the hosts, absolute or from the login's home; with / at the end, the directory for it.",
+        ),
+    ],
+    mode: Annotated[
+        str | None, typer.Option(metavar="OCTAL", help="Permissions there: 0644.  [default: those of LOCAL]")
+    ] = None,
+    no_replace: Annotated[
+        bool, typer.Option("--no-replace", help="Fail on a host that has something at REMOTE already.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the bytes back and digest them before the file gets its name.")
+    ] = False,
+    targets: flags.Target = None,
+    excludes: flags.Exclude = None,
+    target_files: flags.TargetFile = None,
+    limit: flags.Limit = None,
+    seed: flags.Seed = None,
+    timeout: flags.Timeout = None,
+    operator: flags.Operator = None,
+    order: flags.Order = None,
+    spread: flags.Spread = None,
+    batch_by: flags.BatchBy = None,
+    batch_order: flags.BatchOrder = None,
+    batch_size: flags.BatchSize = None,
+    pause: flags.PauseFor = None,
+    stop_after: flags.StopAfter = None,
+    max_failures: flags.MaxFailures = None,
+    max_unreachable: flags.MaxUnreachable = None,
+    on_stop: flags.WhenStopped = None,
+    rollback_command: flags.RollbackCommand = None,
+    health_check_url: flags.HealthCheckUrl = None,
+    health_check_command: flags.HealthCheckCommand = None,
+    health_check_tcp: flags.HealthCheckTcp = None,
+    health_check_timeout: flags.HealthCheckTimeout = None,
+    health_check_interval: flags.HealthCheckInterval = None,
+    health_check_deadline: flags.HealthCheckDeadline = None,
+    health_check_stable: flags.HealthCheckStable = None,
+    health_check_expect: flags.HealthCheckExpect = None,
+    health_check_baseline: flags.HealthCheckBaseline = False,
+    fanout: flags.Fanout = None,
+    connect_timeout: flags.ConnectTimeout = None,
+    exclusive: flags.Exclusive = False,
+    no_wait: flags.NoWait = False,
+    dry_run: flags.DryRun = False,
+    no_probe: flags.NoProbe = False,
+    force: flags.Force = False,
+    confirm: flags.Confirm = None,
+    expand: flags.Expand = False,
+    inventory: flags.Inventory = None,
+    accept_new_host_keys: flags.AcceptNewHostKeys = False,
+    output: flags.Output = Format.TEXT,
+) -> int:
+    """Bring a file to targeted hosts, whole or not at all, with the rules of `run`."""
+    given = locals()
+    from vigo.cli.push import PushRequest, push_file
+
+    asked = PushRequest(*(given.pop(name) for name in ("local", "remote", "mode", "no_replace", "verify")))
+    return push_file(asked, Request.of(given), Console.of_process())
 
 
 @app.command()

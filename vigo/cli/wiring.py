@@ -14,6 +14,7 @@ from vigo.core.errors import ConfigError, JournalError
 if TYPE_CHECKING:  # what `--version` need not load
     from vigo.adapters.ssh import SshTransport
     from vigo.core.inventory import Inventory
+    from vigo.core.model import Overrides
     from vigo.core.plan import Policy
     from vigo.core.policy import SitePolicy
 
@@ -124,16 +125,25 @@ def login_name() -> str:
         return str(os.getuid())
 
 
-def transport_for(policy: Policy, *, accept_new_host_keys: bool) -> SshTransport:
-    """Return the SSH transport of one run, with the user's own ssh_config and vigo's own known_hosts."""
+def transport_for(
+    policy: Policy,
+    *,
+    accept_new_host_keys: bool = False,
+    overrides: Overrides | None = None,
+    ssh_config: str | None = None,
+) -> SshTransport:
+    """Return the SSH transport of one run, with vigo's own known_hosts; `ssh_config` is the flag's value.
+
+    Raises ConfigError for an ssh_config that cannot be used.
+    """
     from vigo.adapters.ssh import SshTransport
+    from vigo.adapters.ssh_config import config_files
     from vigo.adapters.ssh_keys import home_folder
 
-    home = home_folder()
-    config = None if home is None else home / ".ssh/config"
     return SshTransport(
         policy=policy,
         known_hosts=data_folder() / "known_hosts",
         accept_new=accept_new_host_keys,
-        ssh_config=config if config is not None and _is_there(config) else None,
+        ssh_config=config_files(ssh_config, home_folder()),
+        overrides=overrides,
     )

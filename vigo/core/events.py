@@ -12,6 +12,7 @@ from typing import ClassVar, TypeAlias
 
 from vigo.core.model import HostResult
 from vigo.core.plan import Policy
+from vigo.core.push import Push
 
 
 class TaskStatus(StrEnum):
@@ -64,10 +65,14 @@ class TaskDispatched:
     """The id of the task whose rerun or rollback this is."""
     relation: str = ""
     """What it is to its parent: `rerun` or `rollback`."""
+    reach: tuple[tuple[str, str], ...] = ()
+    """The flags that said how hosts are reached, by name, as they were typed."""
     texts_sha256: str = ""
     """Digest over every host's name and exact text, so that a resume can tell that it is still the same."""
     secret_params: tuple[str, ...] = ()
     """Names of the params that are secret: only theirs is a `***` that stands for another value."""
+    push: Push | None = None
+    """The file that is brought to the hosts; None for a command. With one, `command` is a line for people and is never run."""
 
 
 @dataclass(frozen=True, slots=True)

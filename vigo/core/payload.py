@@ -118,6 +118,7 @@ def _dispatched_payload(event: TaskDispatched) -> Payload:
         "rollback": event.rollback,
         "parent": event.parent,
         "relation": event.relation,
+        "reach": [list(pair) for pair in event.reach],
         "texts_sha256": event.texts_sha256,
         "secret_params": list(event.secret_params),
         **({} if event.push is None else {"push": {part.name: getattr(event.push, part.name) for part in fields(Push)}}),
@@ -132,6 +133,7 @@ def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
             "policy": _read_policy(payload["policy"]),
             "params": tuple((name, payload["params"][name]) for name in payload["params"]),
             "secret_params": tuple(payload["secret_params"]),
+            "reach": tuple(tuple(pair) for pair in payload["reach"]),
             "push": Push(**payload["push"]) if "push" in payload else None,
         }
     )
