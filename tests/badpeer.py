@@ -55,6 +55,19 @@ def saying(words: bytes) -> _Talk:
     return talk
 
 
+def flooding(line: bytes, times: int, then: bytes = b"") -> _Talk:
+    """Say the same line again and again, then something else, and stay."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(times):
+            writer.write(line)
+            await writer.drain()
+        writer.write(then)
+        await silence(reader, writer)
+
+    return talk
+
+
 class Relay:
     """Stands between a client and a real server, and can cut or freeze what flows."""
 
@@ -85,10 +98,7 @@ class Relay:
     def reset(self) -> None:
         """Cut every connection with a TCP reset on both sides."""
         for pair in self._pairs:
-            for writer in pair:
-                sock = writer.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
+            _reset(*pair)
 
     async def _pump(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_CHUNK):
@@ -97,3 +107,50 @@ class Relay:
             writer.write(data)
             await writer.drain()
         writer.write_eof()
+
+
+_NEWKEYS = 21
+_GCM_TAG_BYTES = 16
+
+
+class PacketRelay(Relay):
+    """A relay that reads the client's packets, and stalls or resets the connection instead of passing a certain one on.
+
+    `now` is asked at each packet, with its number: 0 is the client's NEWKEYS, 1, 2 … are those after it. With AES-GCM, which
+    vigo prefers, their lengths are in the clear.
+    """
+
+    def __init__(
+        self, port: int, address: str, now: Callable[[int], bool], *, resets: bool = False, times: int = 1_000_000
+    ) -> None:
+        super().__init__(port, address)
+        self._now = now
+        self._resets = resets
+        self._times = times
+
+    async def _pump(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        near, far = self._pairs[number - 1]
+        if writer is not far or number > self._times:
+            await super()._pump(number, reader, writer)
+            return
+        writer.write(await reader.readline())
+        encrypted = -1
+        while True:
+            head = await reader.readexactly(4)
+            rest = await reader.readexactly(int.from_bytes(head, "big") + (_GCM_TAG_BYTES if encrypted >= 0 else 0))
+            encrypted += encrypted >= 0 or rest[1] == _NEWKEYS
+            if encrypted >= 0 and self._now(encrypted):
+                break
+            writer.write(head + rest)
+            await writer.drain()
+        if self._resets:
+            _reset(near, far)
+        else:
+            await silence(reader, writer)
+
+
+def _reset(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()

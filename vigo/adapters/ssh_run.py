@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from vigo.adapters.ssh_channel import Link, end, open_channel
 from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
-from vigo.adapters.ssh_errors import Phase, Unreached
+from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_look import ask
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
@@ -79,13 +79,11 @@ class Run:
         """Get as far as an open channel, inside the connect deadline."""
         progress = Progress()
         async with self.connector.deadline(self.connect_timeout_ms, progress):
-            connection = await self.connector.connect(self.endpoint, progress)
-            progress.phase = Phase.CHANNEL
-            try:
-                return await open_channel(connection, self.endpoint.place, self.wire.exec_string, session)
-            except BaseException:
-                connection.abort()
-                raise
+            return await self.connector.reach(
+                self.endpoint,
+                progress,
+                lambda connection: open_channel(connection, self.endpoint.place, self.wire.exec_string, session),
+            )
 
     async def _watch(self, link: Link, session: CommandSession) -> HostResult:
         deadline = session.opened_at + self.limits.timeout_ms / _MS_PER_S
