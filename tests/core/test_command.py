@@ -8,21 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vigo.core.command import EXEC_BYTES_MAX, Wire, check, greeting, look, read_look, wrap
+from vigo.core.command import EXEC_BYTES_MAX, Found, Wire, check, greeting, look, read_look, result_kept, wrap
 from vigo.core.errors import UsageError
 from vigo.core.model import Limits
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1).filter(str.strip)
 MARK = "t0000001.0123456789abcdef"
-
-
-def decoded(exec_string: str) -> str:
-    """Undo the encoding, by the rule that stands in the page about it."""
-    payload = exec_string[exec_string.index("vigo '") + len("vigo '") : -1]
-    found = re.sub(
-        rb"%n|%0([0-7]{3})", lambda code: b"\n" if code[1] is None else bytes([int(code[1], 8)]), payload.encode()
-    )
-    return found.decode()
 
 
 def wrapped(text: str, **limits: int | bool) -> Wire:
@@ -32,58 +23,56 @@ def wrapped(text: str, **limits: int | bool) -> Wire:
 
 @given(text=TEXTS)
 def test_the_exec_string_has_nothing_that_login_shells_read_differently(text: str) -> None:
-    """Printable ASCII; between the outer single quotes no quote, backslash, exclamation mark or bare percent sign."""
+    """Printable ASCII; between single quotes no backslash and no exclamation mark; nothing of the command."""
     exec_string = wrapped(text).exec_string
     assert re.fullmatch(r"[ -~]+", exec_string)
-    payload = exec_string[exec_string.index("vigo '") + len("vigo '") : -1]
-    assert not re.search(r"['\\!]|%(?!n|0[0-7]{3})", payload)
+    assert not any(set("\\!") & set(quoted) for quoted in re.sub(r"\\.", "", exec_string).split("'")[1::2])
+    assert exec_string.replace(f"text {text.count(chr(10)) + 1};", "") == wrapped("true").exec_string.replace(
+        "text 1;", ""
+    )
 
 
 @given(text=TEXTS)
-def test_the_command_is_in_it_quoted_for_sh(text: str) -> None:
-    """Decoded, the command is one single-quoted word."""
-    assert "\nc='" + text.replace("'", "'\\''") + "'\n" in decoded(wrapped(text).exec_string)
-
-
-def test_a_plain_command_stays_readable_in_the_process_list() -> None:
-    """An operator who runs ps on the host sees what runs."""
-    assert "systemctl restart nginx" in wrapped("systemctl restart nginx").exec_string
+def test_the_command_follows_the_word_to_go_as_it_is(text: str) -> None:
+    """Nothing is encoded; the host is told how many lines there are."""
+    wire = wrapped(text)
+    assert wire.stdin == b"go\n" + text.encode() + b"\n"
+    assert f"text {text.count(chr(10)) + 1}; c=$l;" in wire.exec_string
 
 
 @pytest.mark.parametrize(("timeout_ms", "seconds"), [(1, 1), (1000, 1), (1001, 2), (60_000, 60)])
 def test_the_deadline_on_the_host_is_in_whole_seconds_and_never_early(timeout_ms: int, seconds: int) -> None:
     """The control node's own clock is exact; the host's is the one that must not strike first."""
-    assert f" t={seconds} " in decoded(wrapped("true", timeout_ms=timeout_ms).exec_string)
+    assert f" t={seconds} " in (wrapped("true", timeout_ms=timeout_ms).exec_string)
 
 
 @pytest.mark.parametrize(("grace_ms", "ticks"), [(0, 1), (100, 10), (101, 11), (5000, 500)])
 def test_the_grace_is_in_hundredths_of_a_second(grace_ms: int, ticks: int) -> None:
     """TERM always comes some time before KILL."""
-    assert f" k={ticks}\n" in decoded(wrapped("true", grace_ms=grace_ms).exec_string)
+    assert f" k={ticks};" in (wrapped("true", grace_ms=grace_ms).exec_string)
 
 
 def test_what_a_dropped_connection_does_is_told_to_the_host() -> None:
     """By default the command is left to its deadline."""
-    assert " d=0 " in decoded(wrapped("true").exec_string)
-    assert " d=1 " in decoded(wrapped("true", kill_on_disconnect=True).exec_string)
+    assert " d=0 " in (wrapped("true").exec_string)
+    assert " d=1 " in (wrapped("true", kill_on_disconnect=True).exec_string)
 
 
 @pytest.mark.parametrize(("nice", "io"), [(1, "-c 2 -n 7"), (14, "-c 2 -n 7"), (15, "-c 3"), (19, "-c 3")])
 def test_niceness_lowers_processor_and_disk(nice: int, io: str) -> None:
     """From 15 on the disk is used only when nobody else does."""
-    script = decoded(wrapped("true", nice=nice).exec_string)
-    assert f"nice -n {nice}\n" in script
+    script = wrapped("true", nice=nice).exec_string
+    assert f"nice -n {nice};" in script
     assert f"ionice {io} -p $$" in script
-    assert "ionice" not in decoded(wrapped("true").exec_string)
+    assert "ionice" not in (wrapped("true").exec_string)
 
 
 def test_secrets_travel_on_stdin_alone() -> None:
-    """One encoded line each, in order, then the word to go."""
+    """As they are, after the command; the host knows how many lines each has."""
     wire = wrap('echo "$VIGO_PARAM_A"', [("VIGO_PARAM_A", "it's\n%"), ("VIGO_PARAM_B", "")], Limits(), MARK)
-    assert wire.stdin == b"it%0047s%n%0045.\n.\ngo\n"
-    assert "secret VIGO_PARAM_A\nsecret VIGO_PARAM_B\n" in decoded(wire.exec_string)
+    assert wire.stdin == b'go\necho "$VIGO_PARAM_A"\nit\'s\n%\n\n'
+    assert 'text 2; export VIGO_PARAM_A="$l"; text 1; export VIGO_PARAM_B="$l";' in wire.exec_string
     assert "it" not in repr(wire).partition("stdin")[2]
-    assert wrapped("true").stdin == b"go\n"
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "a\0b", "a\ud800b"])
@@ -101,7 +90,7 @@ def test_a_command_that_does_not_fit_is_refused_with_both_figures() -> None:
         wrapped("x" * 130_000)
     with pytest.raises(UsageError):
         wrapped("x" * (2 << 20))
-    assert len(wrapped("x" * 100_000).exec_string) <= EXEC_BYTES_MAX
+    assert wrapped("x" * EXEC_BYTES_MAX).stdin
 
 
 @pytest.mark.parametrize("value", ["a\0", "\ud800"])
@@ -136,14 +125,27 @@ def test_the_greeting_is_found_for_its_own_run_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "pids"),
-    [("vigo-left:{0}:.", ()), ("noise\nvigo-left:{0}: 12 345.\n", (12, 345)), ("vigo-left:{0}: 12", None), ("", None)],
+    ("answer", "found"),
+    [
+        ("vigo-left:{0}:::.", Found()),
+        ("noise\nvigo-left:{0}:running:: 12 345.\n", Found(pids=(12, 345), is_running=True)),
+        ("vigo-left:{0}:running:exit 3:.", Found(is_running=True, exit_code=3)),
+        ("vigo-left:{0}::signal KILL: 7 0.", Found(signal="KILL", pids=(7,), is_partial=True)),
+        ("vigo-left:{0}:: 12", None),
+        ("", None),
+    ],
 )
-def test_a_look_is_read_whole_or_not_at_all(answer: str, pids: tuple[int, ...] | None) -> None:
+def test_a_look_is_read_whole_or_not_at_all(answer: str, found: Found | None) -> None:
     """An answer that was cut off is no answer: nobody may read `killed` out of it."""
-    assert read_look(MARK, answer.format(MARK).encode()) == pids
+    assert read_look(MARK, answer.format(MARK).encode()) == found
 
 
 def test_a_look_is_told_mark_and_group() -> None:
     """And it is a fixed text otherwise."""
-    assert decoded(look(MARK, 4711)).startswith(f"unset IFS\nset +f\ni={MARK} g=4711\n")
+    assert look(MARK, 4711).startswith(f"exec /bin/sh -c 'i={MARK} g=4711; ")
+    assert look(MARK, 0).startswith(f"exec /bin/sh -c 'i={MARK} g=x; ")
+
+
+def test_a_host_asks_for_a_receipt_by_the_mark() -> None:
+    """Which the command cannot guess."""
+    assert result_kept(MARK) == b"vigo:%s:end\n" % MARK.encode()

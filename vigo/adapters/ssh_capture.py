@@ -52,26 +52,35 @@ class Capture:
 
 
 class Greeting:
-    """Finds the wrapper's one line in stderr and takes it out, so that the command's output is its own."""
+    """Finds the wrapper's two lines in stderr and takes them out, so that the command's output is its own.
 
-    __slots__ = ("_partial", "_pattern", "pid")
+    The first is a line of its own; the second, with which the host asks whether the result has arrived, stands wherever
+    the command's output ended.
+    """
 
-    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+    __slots__ = ("_closing", "_partial", "_pattern", "closed", "pid")
+
+    def __init__(self, pattern: re.Pattern[bytes], closing: bytes) -> None:
         self._pattern = pattern
+        self._closing = closing
         self._partial = b""
         self.pid: int | None = None
-        """The command's pid on its host, once the wrapper has told it."""
+        """The pid of the command's group on its host, once the wrapper has told it."""
+        self.closed = False
+        """Whether the command has ended and its host keeps the result until it hears that it has arrived."""
 
     def filter(self, data: bytes) -> bytes:
         """Return what of the stream can be passed on now."""
-        if self.pid is not None:
+        if self.closed:
             return data
         data = self._partial + data
+        self._partial = b""
+        if self.pid is not None:
+            return self._without_closing(data)
         found = self._pattern.search(data)
         if found is not None:
             self.pid = int(found[1])
-            self._partial = b""
-            return data[: found.start()] + data[found.end() :]
+            return data[: found.start()] + self._without_closing(data[found.end() :])
         cut = data.rfind(b"\n") + 1
         if len(data) - cut > _LINE_BYTES_MAX:
             cut = len(data)
@@ -82,3 +91,15 @@ class Greeting:
         """Return what was held back when the stream ended."""
         rest, self._partial = self._partial, b""
         return rest
+
+    def _without_closing(self, data: bytes) -> bytes:
+        before, found, after = data.partition(self._closing)
+        if found:
+            self.closed = True
+            return before + after
+        begun = data.rfind(self._closing[:1], -len(self._closing) + 1)
+        while begun >= 0 and not self._closing.startswith(data[begun:]):
+            begun = data.rfind(self._closing[:1], -len(self._closing) + 1, begun)
+        cut = len(data) if begun < 0 else begun
+        self._partial = data[cut:]
+        return data[:cut]

@@ -11,7 +11,7 @@ from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
-from vigo.core.command import look, read_look
+from vigo.core.command import Found, look, read_look
 from vigo.core.model import Remains, RemainsState, Stream
 
 _LOOK_S = 2.0
@@ -32,16 +32,16 @@ class Look:
         async with self.connector.deadline(timeout_ms, progress):
             connection = await self.connector.connect(self.endpoint, progress)
         try:
-            left = await ask(connection, self.endpoint.place, self.mark, 0)
+            found = await ask(connection, self.endpoint.place, self.mark, 0)
         finally:
             await close(connection)
-        if left is None:
+        if found is None:
             return Remains(RemainsState.UNREACHABLE, detail=f"{self.endpoint.place} gave no answer to the look")
-        return Remains(RemainsState.RUNNING if left else RemainsState.NOTHING, pids=left)
+        return _remains(found)
 
 
-async def ask(connection: Connection, place: str, mark: str, group: int) -> tuple[int, ...] | None:
-    """Return the pids that are left of the command, or None if nobody could look within two seconds."""
+async def ask(connection: Connection, place: str, mark: str, group: int) -> Found | None:
+    """Return what is left of the command, or None if nobody could look within two seconds."""
     recording = Recording(_LOOK_BYTES_MAX, mark, lambda _stream, _data: None)
     session = CommandSession(b"", recording)
     with contextlib.suppress(TimeoutError, Unreached):
@@ -53,3 +53,15 @@ async def ask(connection: Connection, place: str, mark: str, group: int) -> tupl
                 session.close()
                 await end(link.execution)
     return read_look(mark, recording.kept(Stream.STDOUT))
+
+
+def _remains(found: Found) -> Remains:
+    if found.exit_code is not None or found.signal is not None:
+        return Remains(RemainsState.ENDED, found.exit_code, found.signal, found.pids)
+    if found.is_running:
+        return Remains(RemainsState.RUNNING, pids=found.pids)
+    if found.pids:
+        return Remains(
+            RemainsState.RUNNING, pids=found.pids, detail="its wrapper is gone; these of its processes are left"
+        )
+    return Remains(RemainsState.NOTHING, detail="no process and no record of it; the record is kept until the deadline")

@@ -17,7 +17,7 @@ from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_look import ask
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
-from vigo.core.command import Wire
+from vigo.core.command import Found, Wire
 from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason
 
 _MS_PER_S = 1000
@@ -156,19 +156,15 @@ class Run:
         try:
             async with asyncio.timeout(max(_LOOK_PAUSE_S, until - time.monotonic())):
                 while True:
-                    left = (
-                        None
-                        if connection is None
-                        else await ask(connection, self.endpoint.place, self.mark, self.recording.pid or 0)
-                    )
-                    if left is None:
+                    found = await self._ask(connection)
+                    if found is None:
                         if fresh is not None:
                             break
                         connection = fresh = await self.connector.connect(self.endpoint.again(), Progress())
                         continue
-                    pids = left
+                    pids = found.pids
                     if not pids:
-                        return Kill.KILLED, ()
+                        return (Kill.UNVERIFIED if found.is_partial else Kill.KILLED), ()
                     await asyncio.sleep(_LOOK_PAUSE_S)
         except (TimeoutError, Unreached):
             pass
@@ -176,6 +172,11 @@ class Run:
             if fresh is not None:
                 await close(fresh)
         return Kill.UNVERIFIED, pids
+
+    async def _ask(self, connection: Connection | None) -> Found | None:
+        if connection is None:
+            return None
+        return await ask(connection, self.endpoint.place, self.mark, self.recording.pid or 0)
 
 
 async def _drain(session: CommandSession, deadline: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 
 from vigo.adapters.ssh_capture import Capture, Greeting
-from vigo.core.command import KILL_LINE, greeting
+from vigo.core.command import KILL_LINE, TAKEN_LINE, greeting, result_kept
 from vigo.core.masking import Masker
 from vigo.core.model import Ended, HostResult, Stream
 
@@ -30,13 +30,18 @@ class Recording:
     ) -> None:
         self._captures = {stream: Capture(kept_max) for stream in Stream}
         self._maskers = {stream: Masker(secrets) for stream in Stream}
-        self._greeting = Greeting(greeting(mark))
+        self._greeting = Greeting(greeting(mark), result_kept(mark))
         self._tell = tell
 
     @property
     def pid(self) -> int | None:
         """The command's pid on its host, once the wrapper has told it."""
         return self._greeting.pid
+
+    @property
+    def closed(self) -> bool:
+        """Whether the host keeps the command's result until it hears that it has arrived."""
+        return self._greeting.closed
 
     def take(self, stream: Stream, data: bytes) -> None:
         """Take the next bytes of a stream."""
@@ -96,6 +101,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._stdin = stdin
         self._recording = recording
         self._eof = False
+        self._taken = False
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
 
     @property
@@ -141,6 +147,9 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
             self.begun = True
             self.write(self._stdin)
             self._stdin = b""
+        if self._recording.closed and not self._taken:
+            self._taken = True
+            self.write(TAKEN_LINE)
 
     def eof_received(self) -> bool:
         """Keep our own direction open: it is the command's life line."""

@@ -1,8 +1,8 @@
 """How a command travels: its text and the wrapper become one exec string that every login shell reads the same.
 
-Pure text in, text out. sh, bash, zsh, fish and csh agree on what stands between single quotes, except for a backslash,
-an exclamation mark, a newline and a single quote: those, control characters and everything outside ASCII travel as
-`%0ooo`, and `/bin/sh` on the host decodes them with nothing but its own `printf`. The rest stays readable in `ps`.
+Pure text in, text out. The wrapper is an argument; sh, bash, zsh, fish and csh agree on what stands between single quotes,
+except for a backslash, an exclamation mark, a newline and a single quote. The command follows on stdin as it is, line by
+line: nothing has to be encoded, and `pkill -f` in a command does not find the wrapper by the command's own words.
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from vigo.core.errors import UsageError
-from vigo.core.model import Limits
-from vigo.core.wrapper import FIND, GUARDIAN, HELLO, LOOK, NICE, SECRETS, START
+from vigo.core.model import NICE_MAX, Limits
+from vigo.core.wrapper import CLOCK, FIND, GUARDIAN, HELLO, LOOK, NICE, START, STOP
 
 EXEC_BYTES_MAX = 120_000
-"""Linux takes 128 KiB (131,072 bytes, the closing NUL included) for one argument; the rest is room for the login shell."""
+"""Linux takes 128 KiB (131,072 bytes, the closing NUL included) for one argument, which the command is to its shell."""
 
 KILL_LINE = b"k\n"
 """Written to the command's channel it ends the command: TERM, then after the grace KILL."""
 
+TAKEN_LINE = b"a\n"
+"""Written to the command's channel it says that the result has arrived, and that the host need not keep it any longer."""
+
 _GO_LINE = b"go\n"
-_BOOT = """exec /bin/sh -c 'IFS=%;set -f;set -- $1;IFS="\\ ";eval "$(printf %b "$*")"' vigo '{}'"""
-_RESET = "unset IFS\nset +f\n"
 _RUN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _VARIABLE = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
-_UNSAFE = re.compile(r"[^ -~]|['\\!%]")
+_UNSAFE = re.compile(r"(['\\!])")
+_JOINED = re.compile(r"(?:\b(?:then|do|else|in)|[{(&|]|;;)$")
+"""How a line ends that goes on: no semicolon may follow."""
 _MS_PER_S = 1000
 _MS_PER_TICK = 10
 _NICE_IDLE = 15
@@ -39,9 +42,24 @@ class Wire:
     """What is sent for one command."""
 
     exec_string: str
-    """ASCII, without newlines; secrets are never in it."""
+    """ASCII, without newlines; neither the command nor a secret is in it."""
     stdin: bytes = field(repr=False)
-    """Written to the channel once the greeting has come: the secret values, encoded, one a line, and the word to go."""
+    """Written to the channel once the greeting has come: the word to go, the command, and the values of the secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look found of a command."""
+
+    pids: tuple[int, ...] = ()
+    """Its processes that are still there."""
+    is_running: bool = False
+    """Whether its wrapper still waits for it, or for somebody who asks what it ended with."""
+    exit_code: int | None = None
+    signal: str | None = None
+    """How it ended, if that is on record there; the name is without SIG."""
+    is_partial: bool = False
+    """Whether the host hides other users' processes from this login, so that there may be more."""
 
 
 def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run_id: str) -> Wire:
@@ -53,24 +71,21 @@ def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run
     """
     check(wire_text)
     _check_run_id(run_id)
-    script = "".join(
-        (
-            _numbers(limits, run_id),
-            f"c={_quote(wire_text)}\n",
-            _shrunk(HELLO),
-            _shrunk(SECRETS) if secrets else "",
-            "".join(f"secret {_variable(name)}\n" for name, _ in secrets),
-            _shrunk(FIND + GUARDIAN),
-            _shrunk(START).replace("{nice}", _nice(limits.nice)),
-        )
-    )
-    exec_string = _boot(script)
-    if len(exec_string) > EXEC_BYTES_MAX:
+    command = wire_text.encode()
+    if len(command) > EXEC_BYTES_MAX:
         raise UsageError(
-            f"the command needs {len(exec_string):,} bytes on the wire and a host takes {EXEC_BYTES_MAX:,} in one argument;"
+            f"the command needs {len(command):,} bytes and a host takes {EXEC_BYTES_MAX:,} in one argument;"
             " copy it there as a script and run that"
         )
-    return Wire(exec_string, b"".join(_secret_line(name, value) for name, value in secrets) + _GO_LINE)
+    taken = "".join(f'text {_lines(value)}; export {_variable(name)}="$l"; ' for name, value in secrets)
+    values = b"".join(_value(name, value) + b"\n" for name, value in secrets)
+    main = (
+        f"{_numbers(limits, run_id)}; {_shrunk(HELLO)}; text {_lines(wire_text)}; c=$l; {taken}"
+        f"{_shrunk(CLOCK + GUARDIAN)}; {_start(limits.nice)}"
+    )
+    # The part that kills is $1: it is parsed only where it is needed.
+    exec_string = f"exec /bin/sh -c '{main}' vigo '{_shrunk(FIND + STOP)}'"
+    return Wire(exec_string, b"%s%s\n%s" % (_GO_LINE, command, values))
 
 
 def look(run_id: str, group: int) -> str:
@@ -79,7 +94,7 @@ def look(run_id: str, group: int) -> str:
     `group` is the pid that the command's greeting told, 0 when it told none.
     """
     _check_run_id(run_id)
-    return _boot(f"i={run_id} g={int(group)}\n" + _shrunk(FIND + LOOK))
+    return f"exec /bin/sh -c 'i={run_id} g={int(group) or 'x'}; {_shrunk(FIND + LOOK)}'"
 
 
 def greeting(run_id: str) -> re.Pattern[bytes]:
@@ -87,10 +102,28 @@ def greeting(run_id: str) -> re.Pattern[bytes]:
     return re.compile(b"vigo:" + re.escape(run_id.encode()) + rb":([0-9]+)\n")
 
 
-def read_look(run_id: str, stdout: bytes) -> tuple[int, ...] | None:
-    """Read what `look` printed: the pids that are left, or None when there was no answer in it."""
-    answer = re.search(b"vigo-left:" + re.escape(run_id.encode()) + rb":((?: [0-9]+)*)\.", stdout)
-    return None if answer is None else tuple(int(pid) for pid in answer[1].split())
+def result_kept(run_id: str) -> bytes:
+    """Return the line on stderr by which the wrapper asks whether the command's result has arrived."""
+    return b"vigo:%s:end\n" % run_id.encode()
+
+
+def read_look(run_id: str, stdout: bytes) -> Found | None:
+    """Read what `look` printed; None when there was no answer in it."""
+    answer = re.search(
+        b"vigo-left:%s:(running)?:(?:exit ([0-9]+)|signal ([A-Z0-9+-]+))?[^:\n]*:((?: [0-9]+)*)\\."
+        % re.escape(run_id.encode()),
+        stdout,
+    )
+    if answer is None:
+        return None
+    pids = tuple(int(pid) for pid in answer[4].split())
+    return Found(
+        pids=tuple(pid for pid in pids if pid),
+        is_running=answer[1] is not None,
+        exit_code=None if answer[2] is None else int(answer[2]),
+        signal=None if answer[3] is None else answer[3].decode(),
+        is_partial=0 in pids,
+    )
 
 
 def check(wire_text: str) -> None:
@@ -108,7 +141,7 @@ def check(wire_text: str) -> None:
 
 def _numbers(limits: Limits, run_id: str) -> str:
     grace = max(1, _ceil(limits.grace_ms, _MS_PER_TICK))
-    return f"i={run_id} d={int(limits.kill_on_disconnect)} t={_ceil(limits.timeout_ms, _MS_PER_S)} k={grace}\n"
+    return f"i={run_id} d={int(limits.kill_on_disconnect)} t={_ceil(limits.timeout_ms, _MS_PER_S)} k={grace}"
 
 
 def _check_run_id(run_id: str) -> None:
@@ -122,42 +155,37 @@ def _variable(name: str) -> str:
     return name
 
 
-def _secret_line(name: str, value: str) -> bytes:
+def _value(name: str, value: str) -> bytes:
     if "\0" in value or re.search("[\ud800-\udfff]", value):
         raise UsageError(f"the secret {name} holds a NUL character or is not valid text; no environment can carry it")
-    return b"%s.\n" % _encode(value).encode()
+    return value.encode()
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + 1
+
+
+@lru_cache(maxsize=NICE_MAX + 1)
+def _start(nice: int) -> str:
+    return _shrunk(START.replace("{nice}", _nice(nice)))
 
 
 def _nice(nice: int) -> str:
     if not nice:
         return ""
     io = "-c 3" if nice >= _NICE_IDLE else "-c 2 -n 7"
-    return _shrunk(NICE).replace("{io}", io).replace("{nice}", str(int(nice)))
-
-
-def _boot(script: str) -> str:
-    return _BOOT.format(_encode(_RESET + script))
+    return NICE.lstrip().replace("{io}", io).replace("{nice}", str(int(nice)))
 
 
 @lru_cache(maxsize=64)
 def _shrunk(script: str) -> str:
-    """Drop comments, indentation and empty lines: each byte travels with each command."""
-    lines = (line.strip() for line in script.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("#"))
+    """Drop comments and indentation, join the lines, and make it fit between single quotes in every login shell.
 
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
-def _encode(text: str) -> str:
-    return _UNSAFE.sub(_octal, text)
-
-
-def _octal(found: re.Match[str]) -> str:
-    if found[0] == "\n":
-        return "%n"
-    return "".join(f"%0{byte:03o}" for byte in found[0].encode())
+    There a quote ends, a backslash makes each of the three what it is, and a quote begins again.
+    """
+    lines = [line for line in map(str.strip, script.splitlines()) if line and not line.startswith("#")]
+    joined = "".join(f"{line} " if _JOINED.search(line) else f"{line}; " for line in lines).removesuffix("; ")
+    return _UNSAFE.sub(r"'\\\1'", joined)
 
 
 def _ceil(value: int, unit: int) -> int:

@@ -11,7 +11,7 @@ from vigo.core.errors import UsageError
 SLOW_MS = 2_000
 """How long a slow host sits on each command before it starts it."""
 
-_WRAPPED = re.compile(r"%ni=(?P<run>[0-9A-Za-z._-]{1,64}) d=[01] t=[0-9]+ ")
+_WRAPPED = re.compile(r"'i=(?P<run>[0-9A-Za-z._-]{1,64}) d=[01] t=[0-9]+ ")
 """How `core/command.py` begins its wrapper: the mark of the run, before anything that could be the command's own."""
 
 
