@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -212,6 +213,29 @@ def test_a_killed_holder_frees_its_hosts(folder: Path) -> None:
         assert [[found.task for found in each] for each in told] == [[task]]
         assert reading.observe(task)[1] is TaskStatus.INTERRUPTED
         holder.communicate()
+
+
+def test_the_same_holder_is_told_once_however_long_it_takes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one that comes in between is told too."""
+    told: list[Sequence[Holder]] = []
+    waits = itertools.count(1)
+    with ExitStack() as stack, Store(folder) as store, Reading(folder) as reading:
+        first, lock = store.dispatch(TaskDispatched("ops", "uptime", "all", (("web-01",),)))
+        locks = [stack.enter_context(lock)]
+
+        def wait(*_: object) -> None:
+            match next(waits):
+                case 3:
+                    locks.append(store.dispatch(TaskDispatched("dev", "true", "all", (("web-01",),)))[1])
+                case 5:
+                    for each in locks:
+                        each.release()
+
+        monkeypatch.setattr(overlap, "_wait_for_one", wait)
+        with wait_until_free(reading, ["web-01"], is_patient=True, tell=told.append):
+            pass
+    assert [len(each) for each in told] == [1, 2]
+    assert told[0][0].task == first.task
 
 
 def test_a_host_that_is_done_is_waited_for_no_longer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,7 @@ def test_the_engine_adds_nothing_to_what_the_rollout_decides(case: Case) -> None
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(600)
 @settings(max_examples=5_000, deadline=None)
 @given(cases(undisturbed=True))
 def test_c1_five_thousand_tasks_are_carried_out_as_the_model_tells(case: Case) -> None:
