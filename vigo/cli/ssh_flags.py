@@ -21,7 +21,7 @@ Identity: TypeAlias = Annotated[
 ]
 Jump: TypeAlias = Annotated[
     str | None,
-    typer.Option("--jump", metavar="HOST,…|none", help="Go through these hosts: [user@]host[:port], nearest first."),
+    typer.Option("--jump", metavar="HOST,...|none", help="Go through these hosts: [user@]host[:port], nearest first."),
 ]
 SshOption: TypeAlias = Annotated[
     list[str] | None,
