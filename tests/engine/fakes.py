@@ -10,7 +10,7 @@ from vigo.core.chain import GENESIS, canonical, link
 from vigo.core.errors import JournalError
 from vigo.core.events import Event, Record
 from vigo.core.gate import Answer, AskTcp, AskUrl
-from vigo.core.guard import Order
+from vigo.core.guard import FileOrder, Order
 from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Stream
 from vigo.core.payload import to_payload
 from vigo.engine.ports import Sink
@@ -44,8 +44,9 @@ class MemoryTransport:
         """Hosts whose order ever arrived here."""
         return tuple(order.host.name for order in self.orders)
 
-    async def run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
+    async def run(self, order: Order | FileOrder, limits: Limits, sink: Sink, mark: str) -> Ended:
         """Take the order and wait for `end`, `break_off` or `kill`."""
+        assert isinstance(order, Order), "files are for transports that have somewhere to put them"
         self._on_order(order)
         self.orders.append(order)
         self.limits.append(limits)

@@ -32,10 +32,10 @@ from vigo.core.events import (
     TaskPaused,
 )
 from vigo.core.gate import Ask, Decision, Watch, is_healthy, nothing_to_ask
-from vigo.core.guard import Order, Refusal
+from vigo.core.guard import FileOrder, Order, Refusal
 from vigo.core.model import Ended, HostResult, Outcome, accepted
 from vigo.core.rollout import Check, Finish, Pause, Rest, Run, Start, Wait
-from vigo.engine.gate import Gatekeeper
+from vigo.engine.gate import ClearCheck, Gatekeeper
 from vigo.engine.ports import Journal, Observer, Probe, Sink, Transport
 
 _T = TypeVar("_T")
@@ -43,8 +43,8 @@ _MS_PER_S = 1000
 _KILL_PATIENCE_S = 1.0
 """How long a journal that hangs, or has just given way, may hold up a kill. A kill that is repeated is harmless."""
 
-Clear: TypeAlias = Callable[[str], Order | Refusal]
-"""Host name -> what the hard guard says about the exact text for that host."""
+Clear: TypeAlias = Callable[[str], Order | FileOrder | Refusal]
+"""Host name -> what the hard guard says about the exact text, or the file's place, for that host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Work:
     """What is to be done on hosts, as far as names do not say it."""
 
     clear: Clear
-    """The command itself."""
-    clear_check: Clear
+    """The command itself, or the file."""
+    clear_check: ClearCheck
     """The health check command."""
     asks: Callable[[Sequence[str]], Sequence[Ask]]
     """Hosts that a gate is for -> its questions."""
@@ -147,10 +147,10 @@ class Execution:
         answers = {host: (self._work.clear(host), self._work.mark()) for host in step.hosts}
         await self._record([_opening(host, answer, step.batch, mark) for host, (answer, mark) in answers.items()])
         for host, (answer, mark) in answers.items():
-            if isinstance(answer, Order):
+            if not isinstance(answer, Refusal):
                 hosts.create_task(self._run_host(host, answer, mark))
 
-    async def _run_host(self, host: str, order: Order, mark: str) -> None:
+    async def _run_host(self, host: str, order: Order | FileOrder, mark: str) -> None:
         try:
             ended = await self._ports.transport.run(order, self._policy.limits, self._ports.sink, mark)
         # A library's own cancellation would be swallowed by the group, and the loop would wait for this host for ever.
@@ -245,7 +245,7 @@ def _since_ms(begin: float) -> int:
     return round((time.monotonic() - begin) * _MS_PER_S)
 
 
-def _opening(host: str, answer: Order | Refusal, batch: int, mark: str) -> Event:
-    if isinstance(answer, Order):
-        return HostStarted(host, batch, mark)
-    return HostFinished(host, HostResult(Outcome.REJECTED, detail=answer.finding.pattern))
+def _opening(host: str, answer: Order | FileOrder | Refusal, batch: int, mark: str) -> Event:
+    if isinstance(answer, Refusal):
+        return HostFinished(host, HostResult(Outcome.REJECTED, detail=answer.finding.pattern))
+    return HostStarted(host, batch, mark)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from vigo.core.events import Event, Record
 from vigo.core.gate import Answer, AskTcp, AskUrl
-from vigo.core.guard import Order
+from vigo.core.guard import FileOrder, Order
 from vigo.core.model import Ended, Host, Limits, Remains, Stream
 from vigo.core.rollout import Run
 
@@ -25,7 +25,7 @@ class Sink(Protocol):
 class Transport(Protocol):
     """Brings an order to its host."""
 
-    async def run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
+    async def run(self, order: Order | FileOrder, limits: Limits, sink: Sink, mark: str) -> Ended:
         """Run the order once and say how it ended; a host that fails is a result, never an exception.
 
         `mark` (at most 32 hexadecimal digits, never used twice) is what the command's processes are known by on the

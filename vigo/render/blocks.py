@@ -44,6 +44,8 @@ def _said(result: HostResult) -> str:
     duration = format_duration(result.duration_ms)
     match result.outcome:
         case Outcome.COMPLETE | Outcome.FAILED:
+            if result.exit_code is None and result.signal is None:  # no command ran: a file was brought
+                return f"{duration} {clean(result.detail)}"
             end = f"exit={result.exit_code}" if result.signal is None else f"signal={clean(result.signal)}"
             return f"{end} {duration}"
         case Outcome.TIMEOUT | Outcome.CANCELLED:

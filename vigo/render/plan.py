@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from vigo.core.gate import GatePolicy
-from vigo.core.guard import Finding, Text
+from vigo.core.guard import Act, Finding
 from vigo.core.plan import OnStop, Plan, Policy
 from vigo.core.shape import HostOrder
 from vigo.render.machine import SCHEMA
@@ -14,7 +14,7 @@ from vigo.render.sanitize import clean
 
 
 def plan_json(
-    plan: Plan, texts: Mapping[str, Text], offline: Collection[str], finding: Finding | None
+    plan: Plan, texts: Mapping[str, Act], offline: Collection[str], finding: Finding | None
 ) -> dict[str, Any]:
     """Return the dry run for machines."""
     return {
@@ -37,7 +37,7 @@ def dry_run_text(plan: Plan, offline: Collection[str]) -> str:
     return f"Dry-run batch plan:\n\n{batches}\n{total}"
 
 
-def plan_lines(plan: Plan, texts: Mapping[str, Text], task_name: str | None) -> Iterator[str]:
+def plan_lines(plan: Plan, texts: Mapping[str, Act], task_name: str | None) -> Iterator[str]:
     """Yield what will run and by which rules, as an operator would say it, for stderr. Secrets stand as variables."""
     policy, total = plan.policy, plan.total
     yield f"task {task_name}:" if task_name else "command:"
