@@ -109,15 +109,15 @@ class Relay:
         writer.write_eof()
 
 
-_NEWKEYS = 21
+_KEXINIT, _NEWKEYS = 20, 21
 _GCM_TAG_BYTES = 16
 
 
 class PacketRelay(Relay):
     """A relay that reads the client's packets, and stalls or resets the connection instead of passing a certain one on.
 
-    `now` is asked at each packet, with its number: 0 is the client's NEWKEYS, 1, 2 … are those after it. With AES-GCM, which
-    vigo prefers, their lengths are in the clear.
+    `now` is asked at each packet after the client's KEXINIT, with its number: -1 before its NEWKEYS, which is 0, then 1, 2 …
+    With AES-GCM, which vigo prefers, their lengths are in the clear.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class PacketRelay(Relay):
             head = await reader.readexactly(4)
             rest = await reader.readexactly(int.from_bytes(head, "big") + (_GCM_TAG_BYTES if encrypted >= 0 else 0))
             encrypted += encrypted >= 0 or rest[1] == _NEWKEYS
-            if encrypted >= 0 and self._now(encrypted):
+            if (encrypted >= 0 or rest[1] != _KEXINIT) and self._now(encrypted):
                 break
             writer.write(head + rest)
             await writer.drain()

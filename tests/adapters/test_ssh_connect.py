@@ -57,7 +57,7 @@ def by_way_of(
 
 
 def after_login(server: Server) -> Callable[[int], bool]:
-    """Return a question: has the server let another one in since the connection began?"""
+    """Return the question whether the server has let another one in since the connection began."""
     before = 0
 
     def now(number: int) -> bool:

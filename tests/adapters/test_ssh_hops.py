@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,189 @@ def test_many_targets_share_one_connection_to_their_hop(sshd_farm: Farm, bastion
     }
     assert (logins(bastion) - before, logins(inside) - behind) == (1, 20)
     assert len(count.read_text().splitlines()) == 20
+
+
+def test_a_chain_of_hops_is_gone_along_hop_by_hop(sshd_farm: Farm, bastion: Server, inside: Server) -> None:
+    """Each opened once, also where other targets go a part of the same way; the login on the target comes from the last."""
+    second = sshd_farm.serve(["127.0.31.2"], PermitOpen=f"127.0.31.11:{inside.port}")
+    way = (hop(sshd_farm, bastion), hop(sshd_farm, second, "second"))
+    before = logins(bastion)
+    hosts = [sshd_farm.host(inside, jump=way) for _ in range(4)]
+    hosts += [sshd_farm.host(inside, address="127.0.31.12", jump=way[:1]) for _ in range(4)]
+    done = run_all(sshd_farm, hosts)
+    assert [ended.kept for ended in done] == [(b"hi\n",)] * 8, done
+    assert (logins(bastion) - before, logins(second)) == (1, 1)
+    assert second.log.count("127.0.31.1 port") or second.log.count("127.0.0.1 port"), "reached from the first hop"
+
+
+def test_two_hops_of_ssh_config(sshd_farm: Farm, bastion: Server, inside: Server, tmp_path: Path) -> None:
+    """ProxyJump a,b with settings of their own in the file."""
+    second = sshd_farm.serve(["127.0.31.3"])
+    config = tmp_path / "config"
+    common = f"User {sshd_farm.plain_user}\n IdentityFile {sshd_farm.key}\n"
+    config.write_text(
+        f"Host hop-a\n HostName 127.0.31.1\n Port {bastion.port}\n {common}"
+        f"Host hop-b\n HostName 127.0.31.3\n Port {second.port}\n {common}"
+        "Host web\n ProxyJump hop-a,hop-b\n"
+    )
+
+    async def scenario() -> Ended:
+        transport = sshd_farm.transport(ssh_config=config)
+        try:
+            assert transport.first_stop(host) == ("127.0.31.1", bastion.port)
+            return await transport.run(order(host, "echo hi"), Limits(), Sink(), fresh())
+        finally:
+            await transport.close()
+
+    host = sshd_farm.host(inside, name="web")
+    assert asyncio.run(scenario()).kept == (b"hi\n",)
+    assert logins(second) == 1
+
+
+def test_a_dead_hop_fails_all_behind_it_at_once_and_names_itself(sshd_farm: Farm, inside: Server) -> None:
+    """A port that refuses."""
+    dead = Hop("bastion.example.com", "127.0.0.1", SshSettings(user="nobody", port=free_port()))
+    done = run_all(sshd_farm, [sshd_farm.host(inside, jump=(dead,)) for _ in range(10)], policy=SHORT)
+    assert {ended.result.reason for ended in done} == {Reason.HOP}
+    assert {ended.result.detail.split(": 127")[0] for ended in done} == {"hop bastion.example.com: refused"}
+
+
+def test_a_silent_hop_is_waited_for_twice_at_most(sshd_farm: Farm, inside: Server) -> None:
+    """Forty targets, ten at a time: two connect deadlines, not four, and two connections."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(reader)
+        await silence(reader, writer)
+
+    async def scenario() -> list[Ended]:
+        transport = sshd_farm.transport(SHORT)
+        room = asyncio.Semaphore(10)
+        async with listening(talk) as port:
+            mute = Hop("bastion.example.com", "127.0.0.1", SshSettings(user="nobody", port=port))
+
+            async def one() -> Ended:
+                async with room:
+                    host = sshd_farm.host(inside, jump=(mute,))
+                    return await transport.run(order(host, "echo hi"), Limits(), Sink(), fresh())
+
+            done = await asyncio.gather(*(one() for _ in range(40)))
+            await transport.close()
+            return done
+
+    connections: list[asyncio.StreamReader] = []
+    began = time.monotonic()
+    done = asyncio.run(scenario())
+    deadlines = (time.monotonic() - began) / SHORT.connect_timeout_ms * 1000
+    assert len(connections) == 2
+    assert deadlines < 3
+    assert {(ended.result.reason, ended.result.detail.split("; is")[0]) for ended in done} == {
+        (
+            Reason.HOP,
+            "hop bastion.example.com: banner: no connection within 1.5 s: the port accepts connections but sends no SSH banner",
+        )
+    }
+
+
+def test_a_hop_that_refuses_the_login_is_not_tried_again(sshd_farm: Farm, inside: Server) -> None:
+    """A key that is wrong is wrong for all behind it; each further try would count against us."""
+    closed = sshd_farm.serve(["127.0.31.4"])
+    way = (hop(sshd_farm, closed, identity=str(make_key(sshd_farm.directory / "not-for-hops"))),)
+    hosts = [sshd_farm.host(inside, jump=way) for _ in range(12)]
+    done = run_all(sshd_farm, hosts, fanout=3)
+    assert {ended.result.reason for ended in done} == {Reason.HOP}
+    assert all(ended.result.detail.startswith("hop bastion.example.com: auth: ") for ended in done)
+    assert closed.log.count("Connection from") == 1 + 1, "the test's own look at the port, and one login"
+
+
+def test_host_keys_of_hop_and_target_are_checked_apart(
+    sshd_farm: Farm, bastion: Server, inside: Server, tmp_path: Path
+) -> None:
+    """A hop that nobody knows is the hop's failure; a target whose key has changed is the target's, through a good hop."""
+    empty, forged = tmp_path / "empty", tmp_path / "forged"
+    empty.write_text("")
+    forged.write_text(f"[127.0.31.11]:{inside.port} {bastion.host_key}\n")
+    before = logins(inside)
+    stranger = (hop(sshd_farm, bastion, known_hosts=str(empty)),)
+    good = (hop(sshd_farm, bastion),)
+    hosts = [
+        sshd_farm.host(inside, jump=stranger),
+        sshd_farm.host(inside, jump=good, known_hosts=str(forged)),
+        sshd_farm.host(inside, jump=good),
+    ]
+    unknown, changed, fine = (ended.result for ended in run_all(sshd_farm, hosts))
+    assert (unknown.reason, changed.reason, fine.outcome) == (Reason.HOP, Reason.HOST_KEY_CHANGED, Outcome.COMPLETE)
+    assert unknown.detail.startswith("hop bastion.example.com: host_key_unknown: ")
+    assert logins(inside) - before == 1, "nobody logs in where the key is wrong"
+
+
+def test_what_a_hop_cannot_reach_is_the_targets_failure_and_what_it_forbids_is_its_own(
+    sshd_farm: Farm, bastion: Server, inside: Server
+) -> None:
+    """As seen from there."""
+    strict = sshd_farm.serve(["127.0.31.5"], AllowTcpForwarding="no")
+    way = (hop(sshd_farm, bastion),)
+    hosts = [
+        sshd_farm.host(inside, jump=way, port=free_port("127.0.31.11")),
+        sshd_farm.host(inside, jump=way, address="no-such-name.invalid"),
+        sshd_farm.host(inside, jump=(hop(sshd_farm, strict),)),
+        sshd_farm.host(inside, jump=way),
+    ]
+    refused, unnamed, forbidden, fine = (ended.result for ended in run_all(sshd_farm, hosts))
+    assert (refused.reason, unnamed.reason, forbidden.reason) == (Reason.REFUSED, Reason.DNS, Reason.HOP)
+    assert "seen from hop bastion.example.com" in refused.detail
+    assert "AllowTcpForwarding" in forbidden.detail
+    assert fine.outcome is Outcome.COMPLETE
+
+
+def test_a_hop_that_dies_takes_what_runs_behind_it_and_nothing_else(
+    sshd_farm: Farm, bastion: Server, inside: Server
+) -> None:
+    """A19: commands behind it are lost, those elsewhere go on, and who comes later goes through a new connection."""
+    lost_s, _ = _hop_dies(sshd_farm, bastion, inside)
+    assert lost_s < 5
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_a19_a_hop_that_dies_five_times(sshd_farm: Farm, bastion: Server, inside: Server) -> None:
+    """A19: lost within five seconds, and what is left behind ends by its deadline and grace."""
+    runs = [_hop_dies(sshd_farm, bastion, inside) for _ in range(5)]
+    print(
+        f"A19: lost {max(lost for lost, _ in runs):.2f} s after the hop died; gone after {max(g for _, g in runs):.1f} s"
+    )
+    assert max(lost for lost, _ in runs) <= 5
+
+
+def _hop_dies(farm: Farm, bastion: Server, inside: Server) -> tuple[float, float]:
+    """Kill the hop's process under two of three commands; return when they were lost and when their processes were gone."""
+    behind, beside = marker(), marker()
+    before = set(bastion.children())
+
+    async def scenario() -> tuple[float, list[Ended]]:
+        transport = farm.transport()
+        way = (hop(farm, bastion),)
+
+        def start(host: Host, text: str) -> asyncio.Task[Ended]:
+            limits = Limits(timeout_ms=4_000, grace_ms=500)
+            return asyncio.create_task(transport.run(order(host, text), limits, Sink(), fresh()))
+
+        try:
+            doomed = [start(farm.host(inside, jump=way), f"sh -c 'sleep 60; :' {behind}") for _ in range(2)]
+            other = start(farm.host(inside), f"sh -c 'sleep 1; echo fine' {beside}")
+            await until(lambda: len(survivors(behind)) >= 2 and survivors(beside), what="the commands run")
+            for pid in set(bastion.children()) - before:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            began = time.monotonic()
+            lost = await asyncio.gather(*doomed)
+            lost_s = time.monotonic() - began
+            return lost_s, [*lost, await other, await start(farm.host(inside, jump=way), "echo later")]
+        finally:
+            await transport.close()
+
+    began = time.monotonic()
+    lost_s, (*lost, fine, later) = asyncio.run(scenario())
+    assert [ended.result.outcome for ended in lost] == [Outcome.LOST] * 2, lost
+    assert (fine.kept, later.kept) == ((b"fine\n",), (b"later\n",)), (fine, later)
+    asyncio.run(until(lambda: not survivors(behind), within_s=15, what="the deadline ends them on the host"))
+    return lost_s, time.monotonic() - began
