@@ -15,11 +15,13 @@ import pytest
 
 from tests.sshd import Farm, Server, Sink, fresh, make_key, order
 from vigo.adapters.ssh_errors import Unreached
-from vigo.adapters.ssh_hostkeys import HostKeys, KnownHostsFile
-from vigo.core.model import HostResult, Limits, Outcome, Reason
+from vigo.adapters.ssh_hostkeys import Compared, HostKeys, KeyState, KnownHostsFile, ShownKey, compare
+from vigo.core.model import HostKeyRule, HostResult, Limits, Outcome, Reason
 
 ALGORITHM = "ssh-ed25519"
 BLOB, OTHER = b"key one", b"key two"
+SHOWN, SHOWN_OTHER = ShownKey(ALGORITHM, BLOB), ShownKey(ALGORITHM, OTHER)
+ACCEPT = HostKeyRule.ACCEPT_NEW
 
 
 def line(names: str, blob: bytes = BLOB, *, marker: str = "", algorithm: str = ALGORITHM) -> str:
@@ -35,15 +37,20 @@ def hashed(name: str) -> str:
 
 
 def verdict(
-    text: str, tmp_path: Path, *, name: str = "web-01", port: int = 22, accept_new: bool = False
+    text: str,
+    tmp_path: Path,
+    *,
+    name: str = "web-01",
+    port: int = 22,
+    rule: HostKeyRule = HostKeyRule.STRICT,
 ) -> Reason | None:
     """Judge a server that shows BLOB against a file with this text; None is trust."""
     file = tmp_path / "known_hosts"
     file.write_text(text)
-    host_keys = HostKeys(tmp_path / "own", accept_new)
+    host_keys = HostKeys(tmp_path / "own", accept_new=False)
     known = host_keys.known([name], port, [file])
     try:
-        host_keys.judge(known, name, port, ALGORITHM, BLOB, may_record=True)
+        host_keys.judge(known, name, port, SHOWN, rule=rule, may_record=True)
     except Unreached as refusal:
         return refusal.reason
     return None
@@ -103,9 +110,16 @@ def test_a_refusal_names_file_line_and_the_way_out(tmp_path: Path) -> None:
     file.write_text("\n" + line("[web-01]:2222", OTHER))
     host_keys = HostKeys(tmp_path / "own", accept_new=True)
     with pytest.raises(Unreached) as refusal:
-        host_keys.judge(host_keys.known(["web-01"], 2222, [file]), "web-01", 2222, ALGORITHM, BLOB, may_record=True)
+        host_keys.judge(host_keys.known(["web-01"], 2222, [file]), "web-01", 2222, SHOWN, rule=ACCEPT, may_record=True)
     assert f"{file}:2 " in refusal.value.detail
     assert f"ssh-keygen -f {file} -R '[web-01]:2222'" in refusal.value.detail
+
+
+@pytest.mark.parametrize("text", [line("web-01", OTHER), "", line("web-01") + line("*", marker="@revoked")])
+def test_nothing_is_checked_where_the_inventory_says_so(text: str, tmp_path: Path) -> None:
+    """A changed, an unknown and a revoked key are taken, and none is recorded."""
+    assert verdict(text, tmp_path, rule=HostKeyRule.INSECURE) is None
+    assert not (tmp_path / "own").exists()
 
 
 def test_an_unreadable_file_is_not_an_empty_one(tmp_path: Path) -> None:
@@ -120,11 +134,13 @@ def test_the_first_contact_is_recorded_and_a_second_key_is_refused(tmp_path: Pat
     host_keys = HostKeys(own, accept_new=True)
     for _ in range(2):
         known = host_keys.known(["web-01"], 2222, [own])
-        host_keys.judge(known, "web-01", 2222, ALGORITHM, BLOB, may_record=True)
+        host_keys.judge(known, "web-01", 2222, SHOWN, rule=ACCEPT, may_record=True)
     assert own.read_text() == f"[web-01]:2222 {ALGORITHM} {base64.b64encode(BLOB).decode()}\n"
     assert [stat.S_IMODE(path.stat().st_mode) for path in (own, own.parent)] == [0o600, 0o700]
     with pytest.raises(Unreached) as refusal:
-        host_keys.judge(host_keys.known(["web-01"], 2222, [own]), "web-01", 2222, ALGORITHM, OTHER, may_record=True)
+        host_keys.judge(
+            host_keys.known(["web-01"], 2222, [own]), "web-01", 2222, SHOWN_OTHER, rule=ACCEPT, may_record=True
+        )
     assert refusal.value.reason is Reason.HOST_KEY_CHANGED
 
 
@@ -133,11 +149,11 @@ def test_what_another_vigo_recorded_meanwhile_counts(tmp_path: Path) -> None:
     own = tmp_path / "known_hosts"
     first, second = HostKeys(own, accept_new=True), HostKeys(own, accept_new=True)
     nothing = [host_keys.known(["web-01"], 22, [own]) for host_keys in (first, second)]
-    first.judge(nothing[0], "web-01", 22, ALGORITHM, BLOB, may_record=True)
+    first.judge(nothing[0], "web-01", 22, SHOWN, rule=ACCEPT, may_record=True)
     with pytest.raises(Unreached) as refusal:
-        second.judge(nothing[1], "web-01", 22, ALGORITHM, OTHER, may_record=True)
+        second.judge(nothing[1], "web-01", 22, SHOWN_OTHER, rule=ACCEPT, may_record=True)
     assert refusal.value.reason is Reason.HOST_KEY_CHANGED
-    second.judge(nothing[1], "web-01", 22, ALGORITHM, BLOB, may_record=True)
+    second.judge(nothing[1], "web-01", 22, SHOWN, rule=ACCEPT, may_record=True)
     assert len(own.read_text().splitlines()) == 1
 
 
@@ -146,14 +162,14 @@ def test_a_torn_last_line_is_not_glued_to_the_next(tmp_path: Path) -> None:
     own = tmp_path / "known_hosts"
     own.write_text(line("db-01").rstrip())
     host_keys = HostKeys(own, accept_new=True)
-    host_keys.judge(host_keys.known(["web-01"], 22, [own]), "web-01", 22, ALGORITHM, BLOB, may_record=True)
+    host_keys.judge(host_keys.known(["web-01"], 22, [own]), "web-01", 22, SHOWN, rule=ACCEPT, may_record=True)
     assert [row.split()[0] for row in own.read_text().splitlines()] == ["db-01", "web-01"]
 
 
 def _record(own: Path, names: list[str]) -> None:
     host_keys = HostKeys(own, accept_new=True)
     for name in names:
-        host_keys.judge(host_keys.known([name], 22, [own]), name, 22, ALGORITHM, BLOB, may_record=True)
+        host_keys.judge(host_keys.known([name], 22, [own]), name, 22, SHOWN, rule=ACCEPT, may_record=True)
 
 
 def test_many_at_once_leave_neither_torn_nor_doubled_lines(tmp_path: Path) -> None:
@@ -197,6 +213,24 @@ def test_real_servers_unknown_recorded_then_changed(sshd_farm: Farm, tmp_path: P
 
 
 @pytest.mark.sshd
+def test_the_inventory_decides_host_by_host(sshd_farm: Farm, tmp_path: Path) -> None:
+    """`accept-new` records, `insecure` takes even a changed key and records nothing, and no flag is needed for either."""
+    server, own = sshd_farm.serve(("127.0.0.1", "127.0.0.2", "127.0.0.3")), tmp_path / "own"
+    forged = " ".join(make_key(tmp_path / "forged").with_suffix(".pub").read_text().split()[:2])
+    own.write_text(f"[127.0.0.2]:{server.port} {forged}\n[127.0.0.3]:{server.port} {forged}\n")
+    transport = sshd_farm.transport(known_hosts=own)
+    rules = {"127.0.0.1": ACCEPT, "127.0.0.2": HostKeyRule.INSECURE, "127.0.0.3": ACCEPT}
+
+    async def run() -> list[HostResult]:
+        hosts = [sshd_farm.host(server, address=address, host_keys=rule) for address, rule in rules.items()]
+        return [(await transport.run(order(host, "true"), Limits(), Sink(), fresh())).result for host in hosts]
+
+    results = asyncio.run(run())
+    assert [result.reason for result in results] == [None, None, Reason.HOST_KEY_CHANGED]
+    assert own.read_text().splitlines()[2:] == [f"[127.0.0.1]:{server.port} {server.host_key}"]
+
+
+@pytest.mark.sshd
 def test_a_server_with_several_keys_shows_the_one_that_is_known(sshd_farm: Farm, tmp_path: Path) -> None:
     """Its ed25519 key is unknown, its RSA key is the one in the file: known, not changed."""
     rsa = make_key(tmp_path / "rsa", kind="rsa")
@@ -222,3 +256,91 @@ def test_a_certified_host_key_is_trusted_through_its_authority(sshd_farm: Farm, 
         public = " ".join(authority.with_suffix(".pub").read_text().split()[:2])
         own.write_text(f"@cert-authority [127.0.0.1]:{server.port} {public}\n")
         assert reach(sshd_farm, server, own).outcome is expected
+
+
+def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    """Line numbers and lines are those of the file that is there now, also when the last line had no end."""
+    path = tmp_path / "known_hosts"
+    path.write_text(line("a") + line("b").rstrip())
+    file = KnownHostsFile(path)
+    with path.open("a") as more:
+        more.write("\n" + line("c"))
+    file.read_on()
+    assert [entry.place for name in "abc" for entry in file.find(name)] == [f"{path}:{n}" for n in (1, 2, 3)]
+    (tmp_path / "other").write_text(line("c", OTHER))
+    (tmp_path / "other").replace(path)
+    file.read_on()
+    assert [(entry.place, entry.blob) for name in "abc" for entry in file.find(name)] == [(f"{path}:1", OTHER)]
+    path.unlink()
+    file.read_on()
+    assert not list(file.find("c"))
+
+
+def test_a_host_is_forgotten_and_the_rest_stays_as_it_is(tmp_path: Path) -> None:
+    """Its names only: a line of several names keeps the others; marks, patterns, comments and foreign bytes stay."""
+    own = tmp_path / "known_hosts"
+    kept = [
+        "# web-01 ssh-ed25519 x\n",
+        line("web-*"),
+        line("web-01", marker="@revoked"),
+        line(hashed("web-02")),
+        line("[web-01]:2222"),
+        "caf\udce9\n",
+    ]
+    text = line("WEB-01") + "".join(kept) + line(hashed("web-01")) + line("db-01,web-01,10.0.0.1", OTHER)
+    own.write_bytes(text.encode("utf-8", "surrogateescape"))
+    own.chmod(0o600)
+    gone = HostKeys(own, accept_new=False).forget(["web-01", "10.0.0.9"], 22)
+    assert [row.split()[0] for row in gone][::2] == ["WEB-01", "db-01,web-01,10.0.0.1"]
+    left = own.read_bytes().decode("utf-8", "surrogateescape")
+    assert left == "".join(kept) + line("db-01,10.0.0.1", OTHER)
+    assert stat.S_IMODE(own.stat().st_mode) == 0o600
+    before = own.stat()
+    assert HostKeys(own, accept_new=False).forget(["web-01"], 22) == ()
+    assert own.stat().st_ino == before.st_ino
+
+
+def test_forgetting_and_recording_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Whoever has the old file open when a new one takes its place writes into the new one."""
+    own = tmp_path / "known_hosts"
+    own.write_text("".join(line(f"old-{number}") for number in range(10)))
+    context = multiprocessing.get_context("spawn")
+    names = [f"host-{number}" for number in range(30)]
+    recording = context.Process(target=_record, args=(own, names))
+    recording.start()
+    for number in range(10):
+        assert len(HostKeys(own, accept_new=False).forget([f"old-{number}"], 22)) == 1
+    recording.join()
+    assert recording.exitcode == 0
+    assert sorted(row.split()[0] for row in own.read_text().splitlines()) == sorted(names)
+
+
+def test_keys_are_compared_with_what_the_files_say(tmp_path: Path) -> None:
+    """A key of another kind is new beside a known one, and changed where none of the known ones is shown."""
+    file = tmp_path / "known_hosts"
+    file.write_text(line("a") + line("b", OTHER) + line("c") + line("*", b"bad", marker="@revoked"))
+    host_keys = HostKeys(tmp_path / "own", accept_new=False)
+    rsa, bad = ShownKey("ssh-rsa", b"key three"), ShownKey(ALGORITHM, b"bad")
+
+    def states(name: str, *shown: ShownKey) -> list[Compared]:
+        return list(compare(host_keys.known([name], 22, [file]), shown))
+
+    assert states("a", SHOWN, rsa) == [Compared(SHOWN, KeyState.KNOWN, (f"{file}:1",)), Compared(rsa, KeyState.NEW)]
+    changed = [Compared(key, KeyState.CHANGED, (f"{file}:2",)) for key in (SHOWN, rsa)]
+    assert states("b", SHOWN, rsa) == changed
+    assert states("c", bad) == [Compared(bad, KeyState.REVOKED, (f"{file}:4",))]
+    assert states("d", SHOWN, bad) == [Compared(SHOWN, KeyState.NEW), Compared(bad, KeyState.REVOKED, (f"{file}:4",))]
+
+
+def test_new_keys_are_recorded_once_and_changed_ones_never(tmp_path: Path) -> None:
+    """Several kinds of one host are several lines; what contradicts a line is refused."""
+    own = tmp_path / "known_hosts"
+    rsa = ShownKey("ssh-rsa", b"key three")
+    assert HostKeys(own, accept_new=False).record("a", 2222, [SHOWN, rsa]) == (SHOWN, rsa)
+    assert HostKeys(own, accept_new=False).record("a", 2222, [SHOWN, rsa]) == ()
+    with pytest.raises(Unreached, match=r"vigo keys forget '\[a\]:2222'"):
+        HostKeys(own, accept_new=False).record("a", 2222, [SHOWN_OTHER])
+    assert [row.split()[:2] for row in own.read_text().splitlines()] == [
+        ["[a]:2222", ALGORITHM],
+        ["[a]:2222", "ssh-rsa"],
+    ]

@@ -25,6 +25,7 @@ from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_proxy import Piped, Program, end_all
 from vigo.adapters.ssh_resolve import Resolver, connect
 from vigo.adapters.ssh_throttle import Door
+from vigo.core.model import HostKeyRule
 
 _T = TypeVar("_T")
 _PAUSE_S = 0.1
@@ -98,14 +99,23 @@ class Connector:
 
     async def connect(self, endpoint: Endpoint, progress: Progress) -> Connection:
         """Return a logged-in connection; raises Unreached. Unbounded: call it inside `deadline`."""
-        known = self.host_keys.known(endpoint.host_key_names, endpoint.port, endpoint.known_hosts)
+        is_checked = endpoint.host_keys is not HostKeyRule.INSECURE
+        files = endpoint.known_hosts if is_checked else ()
+        known = self.host_keys.known(endpoint.host_key_names, endpoint.port, files)
+        return await self.go(endpoint, progress, lambda way: log_in(way, endpoint, known, self.host_keys, progress))
+
+    async def go(self, endpoint: Endpoint, progress: Progress, use: Callable[[Way], Awaitable[_T]]) -> _T:
+        """Go the way to an endpoint when it is our turn, and use it; again and again where the server sheds load.
+
+        Raises Unreached. Unbounded: call it inside `deadline`.
+        """
         way = self._way(endpoint)
         pause_s = _PAUSE_S
         while True:
             await way.prepare(progress)
             try:
                 async with self._door(way.place).turn(progress):
-                    return await log_in(way, endpoint, known, self.host_keys, progress)
+                    return await use(way)
             except Unreached as refusal:
                 if not refusal.shed:
                     raise

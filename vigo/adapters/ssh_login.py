@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import asyncssh
 
 from vigo.adapters.ssh_errors import Phase, Unreached, handshake_failed, out_of_time
-from vigo.adapters.ssh_hostkeys import HostKeys, Known
+from vigo.adapters.ssh_hostkeys import HostKeys, Known, ShownKey
 from vigo.adapters.ssh_keys import Identity
 from vigo.adapters.ssh_options import Endpoint, for_connection
 from vigo.core.model import Reason
@@ -196,8 +196,8 @@ class _Client(asyncssh.SSHClient):
                 self._known,
                 self._endpoint.host_key_names[0],
                 self._endpoint.port,
-                key.get_algorithm(),
-                key.public_data,
+                ShownKey(key.get_algorithm(), key.public_data),
+                rule=self._endpoint.host_keys,
                 may_record=self._endpoint.records,
             )
         except Unreached as refusal:
