@@ -27,6 +27,7 @@ from vigo.core import binding, command, plan
 from vigo.core.errors import Exit
 from vigo.core.events import Record, TaskDispatched
 from vigo.core.guard import Act
+from vigo.core.host_keys import insecure_hosts, insecure_line
 from vigo.core.inventory import Inventory
 from vigo.core.model import Overrides
 from vigo.core.plan import Policy
@@ -98,6 +99,8 @@ def prepare(
     subject = make_subject(request, inventory, console)
     policy = _seeded(subject.policy)
     target, hosts = select(request, subject.target, policy.shape, inventory, site, console)
+    if unchecked := insecure_hosts(hosts):
+        console.say(insecure_line(unchecked))
     made = plan.make(hosts, policy)
     errand = _errand(subject, made, request, request.reach.overrides(inventory))
     origin = origin or Origin()

@@ -1,0 +1,28 @@
+"""Hosts whose keys nobody checks are named before anything runs on them."""
+
+from __future__ import annotations
+
+from vigo.core.host_keys import insecure_hosts, insecure_line
+from vigo.core.model import Hop, Host, HostKeyRule, SshSettings
+
+INSECURE = SshSettings(host_keys=HostKeyRule.INSECURE)
+
+
+def host(name: str, ssh: SshSettings = INSECURE) -> Host:
+    """Describe a host."""
+    return Host(name, "", ssh=ssh)
+
+
+def test_each_insecure_host_is_named_once_the_way_to_it_included() -> None:
+    """A jump host that anybody may play sees where the login goes."""
+    behind = SshSettings(jump=(Hop("gate", ssh=INSECURE), Hop("inner")), host_keys=HostKeyRule.STRICT)
+    hosts = [host("web-01"), host("web-02"), host("db-01", behind), host("db-02", behind), host("log", SshSettings())]
+    assert insecure_hosts(hosts) == ("web-01", "web-02", "gate")
+    assert insecure_line(("web-01", "web-02", "gate")) == (
+        "host keys of web-[01-02], gate are not checked (host_keys: insecure in the inventory)"
+    )
+
+
+def test_a_plan_of_checked_hosts_has_nothing_to_say() -> None:
+    """Also where keys of first contacts are accepted."""
+    assert insecure_hosts([host("a", SshSettings(host_keys=HostKeyRule.ACCEPT_NEW)), host("b", SshSettings())]) == ()
