@@ -11,6 +11,7 @@ import asyncssh
 
 from vigo.lab.command import Children, Command, Place
 from vigo.lab.faults import Fault, FaultKind
+from vigo.lab.sftp import Session
 
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
@@ -81,7 +82,7 @@ class LabHost:
         return _Guest(self._login, self._command)
 
     def _command(self) -> Command:
-        return Command(self._place, lambda: self.fault, self._children)
+        return Session(self._place, lambda: self.fault, self._children)
 
 
 class _Silence(asyncio.Protocol):
