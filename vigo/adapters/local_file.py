@@ -7,7 +7,6 @@ import os
 import stat
 import tempfile
 import weakref
-from io import FileIO
 from typing import IO
 
 from vigo.core.errors import UsageError, VigoError
@@ -37,25 +36,28 @@ def read_local(name: str) -> LocalFile:
     """Read a file whole. Raises UsageError for what is no plain file, is too large, or changes meanwhile."""
     try:
         # A FIFO without a writer would hold the open up for ever.
-        with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
-            return _copied(file, name)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return _copied(descriptor, name)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}; name a file that you can read") from error
 
 
-def _copied(file: FileIO, name: str) -> LocalFile:
-    before = os.fstat(file.fileno())
+def _copied(descriptor: int, name: str) -> LocalFile:
+    before = os.fstat(descriptor)
     _check_kind(before.st_mode, name)
     check_size(before.st_size, name)
     digest = hashlib.sha256()
     size_bytes = 0
     with _nameless(name) as copy:
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := os.read(descriptor, _CHUNK_BYTES):
             size_bytes += len(chunk)
             check_size(size_bytes, name)
             digest.update(chunk)
             _write(copy, chunk, name)
-        _check_unchanged(before, os.fstat(file.fileno()), size_bytes, name)
+        _check_unchanged(before, os.fstat(descriptor), size_bytes, name)
         return LocalFile(os.dup(copy.fileno()), size_bytes, digest.hexdigest(), before.st_mode)
 
 

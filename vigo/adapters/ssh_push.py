@@ -20,7 +20,7 @@ from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 
 from vigo.adapters.ssh_channel import end
 from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
-from vigo.adapters.ssh_errors import Phase, Unreached
+from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_placing import Failed, Placing, Refused
 from vigo.core.guard import FileOrder
@@ -63,8 +63,8 @@ class FilePush:
         except NoFiles as error:
             return HostResult(Outcome.FAILED, detail=str(error))
         except asyncio.CancelledError:
-            if not self._cancelled.is_set():
-                self._opening.cancel()
+            if not self._cancelled.is_set() or not self._opening.cancelled():
+                await end(self._opening)
                 raise
             return HostResult(Outcome.CANCELLED, detail="cancelled while connecting; nothing was written")
         try:
@@ -76,24 +76,20 @@ class FilePush:
         """Get as far as an SFTP session, inside the connect deadline."""
         progress = Progress()
         async with self.connector.deadline(self.connect_timeout_ms, progress):
-            connection = await self.connector.connect(self.endpoint, progress)
-            progress.phase = Phase.CHANNEL
-            try:
-                return connection, await self._session(connection)
-            except BaseException:
-                connection.abort()
-                raise
+            return await self.connector.reach(self.endpoint, progress, self._session)
 
-    async def _session(self, connection: Connection) -> asyncssh.SFTPClient:
+    async def _session(self, connection: Connection) -> tuple[Connection, asyncssh.SFTPClient]:
         place = self.endpoint.place
         try:
-            return await connection.start_sftp_client(path_encoding="utf-8", path_errors="surrogateescape")
+            sftp = await connection.start_sftp_client(path_encoding="utf-8", path_errors="surrogateescape")
         except asyncssh.ChannelOpenError as error:
             if error.code != OPEN_REQUEST_SESSION_FAILED:
                 raise Unreached(Reason.CHANNEL, f"{place} opens no session: {error.reason}; see its log") from error
         except Exception as error:  # a hostile peer can make asyncssh raise anything; foreign errors end here
             if connection.is_closed():
                 raise Unreached(Reason.CHANNEL, f"{place} dropped the connection before a word of SFTP") from error
+        else:
+            return connection, sftp
         raise NoFiles(f"{place} offers no SFTP; add `Subsystem sftp internal-sftp` to its sshd_config")
 
     async def _watch(self, placing: Placing, sftp: asyncssh.SFTPClient) -> HostResult:
@@ -109,8 +105,7 @@ class FilePush:
             outcome, detail = await self._judge(work, placing, is_closed=closed.done())
         finally:
             for event in events:
-                event.cancel()
-            await asyncio.wait(events)
+                await end(event)
         return HostResult(outcome, round((time.monotonic() - began) * _MS_PER_S), detail=_printable(detail))
 
     async def _judge(self, work: asyncio.Task[None], placing: Placing, *, is_closed: bool) -> tuple[Outcome, str]:

@@ -31,6 +31,12 @@ def look_at_lost(prefix: str | None, inventory: str | None, form: str, console: 
         console.say(f"task {task.id}: there is no host whose outcome is unknown")
         return Exit.OK
     opening = task.run.dispatched
+    if opening.push is not None:
+        console.say(
+            f"task {task.id} pushed a file, which leaves no process to look for; compare it with its sha256"
+            f' {opening.push.sha256[:12]}…: vigo task run "sha256sum {opening.push.remote}" --target run:{task.id}:lost'
+        )
+        return Exit.OK
     fleet = load_inventory(inventory or opening.inventory or None, console)
     hosts, reach = known_hosts(tuple(marks), fleet), Reach.recorded(opening.reach)
     transport = partial(transport_for, opening.policy, overrides=reach.overrides(fleet), ssh_config=reach.ssh_config)
