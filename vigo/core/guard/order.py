@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias, overload
 
 from vigo.core.guard.finding import Finding, Layer
 from vigo.core.guard.judge import judge
@@ -33,6 +34,41 @@ class Text:
         return _SECRET_WORD.sub(lambda found: quote(values[found[1]]) if found[1] in values else found[0], self.wire)
 
 
+class Content(Protocol):
+    """The bytes of a local file as they were read once; they do not change any more."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return these bytes; fewer only at the end. Quick enough for an event loop at the sizes of a packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A file on its way to one place on one host."""
+
+    wire: str
+    """What happens, in one line for people and for the record."""
+    path: str
+    """The file's place there: absolute, or as seen from the login's home."""
+    mode: int
+    """Its permission bits."""
+    size_bytes: int
+    sha256: str
+    """Hex digest of its bytes."""
+    replaces: bool = True
+    """Whether a file that stands there is replaced."""
+    verifies: bool = False
+    """Whether the bytes are read back and digested before the file gets its name."""
+    content: Content | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def judged(self) -> str:
+        """What the guards read: the shell command that does the same to what stands at the path."""
+        return f"> {quote(self.path)}"
+
+
+Act: TypeAlias = Text | Placement
+"""What may be done on one host, as far as the guards are concerned."""
+
 _SEAL = object()
 _SECRET_WORD = re.compile(r'"\$([A-Za-z_][A-Za-z0-9_]*)"')
 
@@ -53,6 +89,24 @@ class Order:
         object.__setattr__(self, "secrets", text.secrets)
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class FileOrder:
+    """A file that the hard guard cleared for one place on one host. Only `clear` can make one."""
+
+    host: Host
+    file: Placement
+
+    def __init__(self, seal: object, host: Host, file: Placement) -> None:
+        if seal is not _SEAL:
+            raise TypeError("a FileOrder is made by vigo.core.guard.clear and by nothing else")
+        object.__setattr__(self, "host", host)
+        object.__setattr__(self, "file", file)
+
+    def at(self, path: str) -> FileOrder | Refusal:
+        """Ask the hard guard again about the same file, now that the host has said where the path really leads."""
+        return clear(self.host, replace(self.file, path=path))
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The hard guard's no for one host."""
@@ -67,9 +121,19 @@ def review(texts: Iterable[str]) -> Finding | None:
     return min(findings, key=lambda finding: finding.layer is not Layer.HARD, default=None)
 
 
-def clear(host: Host, text: Text) -> Order | Refusal:
-    """Ask the hard guard about the exact text for one host; the only way to an `Order`."""
-    finding = judge(text.judged)
+@overload
+def clear(host: Host, act: Text) -> Order | Refusal: ...
+
+
+@overload
+def clear(host: Host, act: Placement) -> FileOrder | Refusal: ...
+
+
+def clear(host: Host, act: Act) -> Order | FileOrder | Refusal:
+    """Ask the hard guard about the exact act for one host; the only way to an `Order` or a `FileOrder`."""
+    finding = judge(act.judged)
     if finding is not None and finding.layer is Layer.HARD:
         return Refusal(host, finding)
-    return Order(_SEAL, host, text)
+    if isinstance(act, Placement):
+        return FileOrder(_SEAL, host, act)
+    return Order(_SEAL, host, act)
