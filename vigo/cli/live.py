@@ -65,12 +65,11 @@ async def _carry_out(
     run, opening, lock = begin()
     with lock, Reading(store.folder) as reading:
         observers = _observers(errand, reading, run, console)
-        for observer in observers:
-            observer.on_record(opening, run)
         probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
         async with ThreadedJournal(store) as journal:
             ports = Ports(transport, probe, journal, NoSink(), observers, console.say)
             execution = Execution(opening.task, run, _work(errand, address_of), ports)
+            execution.announce(opening)
             try:
                 async with watch(store.folder, opening.task, execution.cancel):
                     await execution.carry_out()

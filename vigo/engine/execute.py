@@ -101,6 +101,11 @@ class Execution:
         self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
         self._journal_error: JournalError | None = None
 
+    def announce(self, opening: Record) -> None:
+        """Show the observers the record that this leg of the run begins with: its dispatch, or its resume."""
+        for observer in tuple(self._observers):
+            self._tell(observer, opening)
+
     async def carry_out(self) -> None:
         """Run the task until it is over. Raises JournalError when the journal gave way, after running hosts ended."""
         async with asyncio.TaskGroup() as hosts:
