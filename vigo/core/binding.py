@@ -14,12 +14,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from vigo.core.command import check, wrap
+from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError, VigoError
 from vigo.core.events import TaskDispatched
 from vigo.core.guard import Act, Content, Placement, Text
 from vigo.core.health import parse_health_url
-from vigo.core.model import Host, Limits
+from vigo.core.model import Host
 from vigo.core.params import fault_of_text, values_of, variable_of
 from vigo.core.placeholders import (
     Misplaced,
@@ -36,9 +36,6 @@ from vigo.core.push import Push, fill_path
 from vigo.core.tasks import TEXT_BYTES_MAX, NamedTask
 from vigo.core.traits import text as text_of
 
-_SURELY_FITS = 5_000
-"""A text of so many characters fits into one argument with its wrapper, whatever they are: each takes at most 20 bytes."""
-_LONGEST_RUN_ID = "r" * 64
 _EXPAND = "--expand"
 _URL_FLAG = "--health-check-url"
 _CHECK_FLAG = "--health-check-command"
@@ -326,8 +323,7 @@ def _settled(bound: Bound) -> Bound:
 
 def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
     words = {name: f'"${variable_of(name)}"' for name in bound.secret_params}
-    secrets = bound.secrets
-    text = Text(fill_command(bound.command, values, words=words), secrets)
+    text = Text(fill_command(bound.command, values, words=words), bound.secrets)
     size = max(len(text.judged.encode()), len(text.wire.encode()))
     if size > TEXT_BYTES_MAX:
         whence = f"{bound.whence}: " if bound.whence else ""
@@ -335,8 +331,6 @@ def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
             f"{whence}{whose}the command has {size:,} bytes with its values, and at most {TEXT_BYTES_MAX:,} are sent;"
             " copy it to the hosts as a script and run that"
         )
-    if len(text.wire) > _SURELY_FITS:
-        wrap(text.wire, secrets, Limits(nice=1), _LONGEST_RUN_ID)  # raises what the transport would raise later
     return text
 
 

@@ -23,7 +23,7 @@ from vigo.core.plan import Policy
 from vigo.core.task_keys import SETTINGS, Settings, lay, one_or_list, parsed
 
 TEXT_BYTES_MAX = 65_536
-"""Bound on a command in UTF-8, placeholders filled in: with the wrapper round it, it must fit into one argument."""
+"""Bound on a command in UTF-8, placeholders filled in: it is one argument to its shell (`command.EXEC_BYTES_MAX`)."""
 
 _KEYS = (
     "description",
