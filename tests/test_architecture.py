@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vigo.core.guard import Order, Text
+from vigo.core.guard import FileOrder, Order, Placement, Text
 from vigo.core.model import Host
 
 ROOT = Path(__file__).parent.parent
@@ -44,21 +44,24 @@ def test_the_scan_sees_the_program() -> None:
 # --- an order is made by the guard and by nothing else
 
 
+ORDERS = frozenset({"Order", "FileOrder"})
+
+
 def _makings(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield what could make an order: a call of `Order`, its `__new__`, a subclass, or the guard's seal."""
+    """Yield what could make an order: a call of `Order` or `FileOrder`, its `__new__`, a subclass, or the guard's seal."""
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id="Order") | ast.Attribute(attr="Order")):
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in ORDERS:
                 yield node
-            case ast.Call(func=ast.Attribute(attr="__new__"), args=[ast.Name(id="Order"), *_]):
+            case ast.Call(func=ast.Attribute(attr="__new__"), args=[ast.Name(id=name), *_]) if name in ORDERS:
                 yield node
-            case ast.Attribute(value=ast.Name(id="Order"), attr="__new__" | "__init__"):
+            case ast.Attribute(value=ast.Name(id=name), attr="__new__" | "__init__") if name in ORDERS:
                 yield node
-            case ast.ClassDef(bases=bases) if any(isinstance(base, ast.Name) and base.id == "Order" for base in bases):
+            case ast.ClassDef(bases=bases) if any(isinstance(base, ast.Name) and base.id in ORDERS for base in bases):
                 yield node
             case ast.Name(id="_SEAL") | ast.Attribute(attr="_SEAL") | ast.alias(name="_SEAL"):
                 yield node
-            case ast.alias(name="Order", asname=str()):
+            case ast.alias(name=name, asname=str()) if name in ORDERS:
                 yield node
             case _:
                 pass
@@ -69,7 +72,7 @@ def test_an_order_is_constructed_in_the_guard_alone() -> None:
     found = [place(path, node) for path in SOURCES if path != MAKER for node in _makings(parsed(path))]
     assert found == []
     calls = [node for node in _makings(parsed(MAKER)) if isinstance(node, ast.Call)]
-    assert len(calls) == 1, "one call, in `clear`"
+    assert len(calls) == len(ORDERS), "one call of each, in `clear`"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,10 @@ def test_an_order_is_constructed_in_the_guard_alone() -> None:
         "order._SEAL",
         "from vigo.core.guard import Order as Harmless",
         "class Mine(Order): pass",
+        "FileOrder(seal, host, file)",
+        "object.__new__(FileOrder)",
+        "from vigo.core.guard import FileOrder as Harmless",
+        "class Mine(FileOrder): pass",
     ],
 )
 def test_the_scan_would_see_each_way_round(source: str) -> None:
@@ -92,10 +99,12 @@ def test_the_scan_would_see_each_way_round(source: str) -> None:
 
 def test_an_order_cannot_be_made_without_the_seal() -> None:
     """Also outside this repository: the constructor refuses, and so does a changed copy."""
-    host, text = Host("web-01", "u"), Text("uptime")
+    host, text, file = Host("web-01", "u"), Text("uptime"), Placement("push", "/srv/vigo/x", 0o644, 0, "")
     for seal in (object(), None, "seal", Order):
         with pytest.raises(TypeError, match=r"made by vigo\.core\.guard\.clear"):
             Order(seal, host, text)
+        with pytest.raises(TypeError, match=r"made by vigo\.core\.guard\.clear"):
+            FileOrder(seal, host, file)
 
 
 def test_an_order_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +119,17 @@ def test_an_order_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises((TypeError, ValueError)):
         dataclasses.replace(order, wire="reboot")
     assert copy.copy(order) == order
+
+
+def test_files_on_hosts_are_written_by_the_push_alone() -> None:
+    """SFTP has one door: whatever opens a session of it takes file orders and nothing else."""
+    doors = [
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"start_sftp_client", "posix_rename"}
+    ]
+    assert sorted(doors) == ["vigo/adapters/ssh_placing.py", "vigo/adapters/ssh_push.py"]
 
 
 # --- who may import whom
