@@ -131,6 +131,8 @@ def test_the_greeting_is_found_for_its_own_run_alone() -> None:
         ("noise\nvigo-left:{0}:running:: 12 345.\n", Found(pids=(12, 345), is_running=True)),
         ("vigo-left:{0}:running:exit 3:.", Found(is_running=True, exit_code=3)),
         ("vigo-left:{0}::signal KILL: 7 0.", Found(signal="KILL", pids=(7,), is_partial=True)),
+        ("vigo-left:{0}:ending::.", Found(is_ending=True)),
+        ("vigo-left:{0}::none:.", Found(keeps_no_record=True)),
         ("vigo-left:{0}:: 12", None),
         ("", None),
     ],

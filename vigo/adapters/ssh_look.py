@@ -60,8 +60,11 @@ def _remains(found: Found) -> Remains:
         return Remains(RemainsState.ENDED, found.exit_code, found.signal, found.pids)
     if found.is_running:
         return Remains(RemainsState.RUNNING, pids=found.pids)
+    if found.is_ending:
+        return Remains(RemainsState.RUNNING, pids=found.pids, detail="its time was up; it is being killed now")
     if found.pids:
         return Remains(
             RemainsState.RUNNING, pids=found.pids, detail="its wrapper is gone; these of its processes are left"
         )
-    return Remains(RemainsState.NOTHING, detail="no process and no record of it; the record is kept until the deadline")
+    record = "no folder there is writable for one" if found.keeps_no_record else "it is kept until the deadline"
+    return Remains(RemainsState.NOTHING, detail=f"no process and no record of it; {record}")

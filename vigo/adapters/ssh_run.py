@@ -163,7 +163,7 @@ class Run:
                         connection = fresh = await self.connector.connect(self.endpoint.again(), Progress())
                         continue
                     pids = found.pids
-                    if not pids:
+                    if not pids and not found.is_ending:
                         return (Kill.UNVERIFIED if found.is_partial else Kill.KILLED), ()
                     await asyncio.sleep(_LOOK_PAUSE_S)
         except (TimeoutError, Unreached):

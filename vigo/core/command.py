@@ -55,9 +55,13 @@ class Found:
     """Its processes that are still there."""
     is_running: bool = False
     """Whether its wrapper still waits for it, or for somebody who asks what it ended with."""
+    is_ending: bool = False
+    """Whether its guardian is still killing what it has found."""
     exit_code: int | None = None
     signal: str | None = None
     """How it ended, if that is on record there; the name is without SIG."""
+    keeps_no_record: bool = False
+    """Whether the host has no writable folder for a record."""
     is_partial: bool = False
     """Whether the host hides other users' processes from this login, so that there may be more."""
 
@@ -110,18 +114,20 @@ def result_kept(run_id: str) -> bytes:
 def read_look(run_id: str, stdout: bytes) -> Found | None:
     """Read what `look` printed; None when there was no answer in it."""
     answer = re.search(
-        b"vigo-left:%s:(running)?:(?:exit ([0-9]+)|signal ([A-Z0-9+-]+))?[^:\n]*:((?: [0-9]+)*)\\."
+        b"vigo-left:%s:(running|ending)?:(?:exit ([0-9]+)|signal ([A-Z0-9+-]+)|(none))?[^:\n]*:((?: [0-9]+)*)\\."
         % re.escape(run_id.encode()),
         stdout,
     )
     if answer is None:
         return None
-    pids = tuple(int(pid) for pid in answer[4].split())
+    pids = tuple(int(pid) for pid in answer[5].split())
     return Found(
         pids=tuple(pid for pid in pids if pid),
-        is_running=answer[1] is not None,
+        is_running=answer[1] == b"running",
+        is_ending=answer[1] == b"ending",
         exit_code=None if answer[2] is None else int(answer[2]),
         signal=None if answer[3] is None else answer[3].decode(),
+        keeps_no_record=answer[4] is not None,
         is_partial=0 in pids,
     )
 

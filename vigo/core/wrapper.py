@@ -211,8 +211,10 @@ one() {
   case "$h $j" in *" $1.${21} "*|*" $1 "*) add $1; return ;; esac
   if [ "$u" ] && [ $3 = 1 ]; then
     if [ -r /proc/$1/environ ]; then return; fi
-    if read -r l </proc/$1/sessionid && [ "$l" = "$u" ] && read -r l </proc/$1/comm; then
-      case $l in sshd*) ;; *) add $1 ;; esac
+    l=
+    read -r l </proc/$1/sessionid
+    if [ "$l" = "$u" ] && read -r l </proc/$1/comm; then
+      case $l in sshd*) ;; *) sudo=1; add $1 ;; esac
     fi
   fi
 }
@@ -234,7 +236,7 @@ if read -r l </proc/self/stat; then
   w=${l%% *}
   set -- ${l##*\) }
   if [ "$3" = $$ ]; then g=$$; fi
-  if read -r u </proc/$$/sessionid; then :; fi
+  read -r u </proc/$$/sessionid
   if [ "$u" = 4294967295 ]; then u=; fi
 else
   w=$(exec /bin/sh -c "echo \$PPID")
@@ -301,10 +303,13 @@ for p in $(LC_ALL=C grep -lsF "i=$i d=" /proc/[0-9]*/cmdline); do
   fi
 done
 if [ -O "$f" ] && [ -d "$f" ]; then
-  if [ -f "$f/left" ]; then read -r h <"$f/left"; h=" $h "; fi
+  if [ -f "$f/left" ]; then read -r h <"$f/left"; h=" $h "; w="$w "; fi
   if [ -f "$f/end" ]; then read -r e <"$f/end"; fi
   case $e in signal*) e="signal $(kill -l ${e#signal })" ;; esac
 fi
+if [ -w "${f%/*}" ]; then :; else e=none; fi
+# A guardian without a wrapper is still killing, until it has written down what it cannot kill.
+case $r$w in *[0-9]) r=${r:-ending} ;; esac
 left
 if [ -r /proc/self/stat ]; then [ -r /proc/1/stat ] || v="$v 0"; fi
 echo "vigo-left:$i:$r:$e:$v."
