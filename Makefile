@@ -10,8 +10,9 @@ demo: $(VENV)/.installed  ## the built-in lab, the main job, its history; cleans
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
 test: $(VENV)/.dev system  ## what CI runs
-	$(BIN)/pytest -m 'not faults' tests/core --cov --cov-report=term:skip-covered --cov-fail-under=100
-	$(BIN)/pytest -m 'not faults' --ignore=tests/core --durations=15
+	$(BIN)/pytest -n 2 -m 'not faults' tests/core --cov --cov-report=term:skip-covered --cov-fail-under=100
+	$(BIN)/pytest -n 4 -m 'not faults and not alone' --ignore=tests/core --durations=15
+	$(BIN)/pytest -m 'alone and not faults' --ignore=tests/core
 
 check: $(VENV)/.dev  ## lint, types, layers, documentation
 	$(BIN)/ruff format --check .

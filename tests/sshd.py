@@ -159,7 +159,7 @@ class Farm:
             uid = pwd.getpwnam(user).pw_uid
             for pid in _processes_of(uid):
                 os.kill(pid, signal.SIGKILL)
-            subprocess.run(["userdel", user], check=True, capture_output=True)
+            change_accounts(["userdel", user])
         shutil.rmtree(self.directory)
 
     @property
@@ -192,7 +192,7 @@ class Farm:
         name = f"vigo{uuid.uuid4().hex[:8]}"
         home = self.directory / name
         command = ["useradd", "--no-create-home", "--home-dir", str(home), "--shell", shell, "--password", "*", name]
-        subprocess.run(command, check=True, capture_output=True)
+        change_accounts(command)
         self.users.append(name)
         home.mkdir()
         entry = pwd.getpwnam(name)
@@ -279,6 +279,18 @@ def accepts(address: str, port: int) -> bool:
     """Tell whether something accepts connections there."""
     with socket.socket() as sock:
         return sock.connect_ex((address, port)) == 0
+
+
+def change_accounts(command: Sequence[str]) -> None:
+    """Run useradd or userdel, which refuse instead of waiting while another test process runs one."""
+    deadline = time.monotonic() + 30
+    while True:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        assert "cannot lock" in done.stderr, done.stderr
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.1)
 
 
 @contextmanager

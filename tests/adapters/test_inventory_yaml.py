@@ -408,6 +408,7 @@ def test_a_file_of_too_many_values_is_refused() -> None:
         parse(("hosts:\n" + ("- [" + "a," * 90_000 + "]\n") * 12).encode(), "f")
 
 
+@pytest.mark.alone
 def test_loading_costs_little_more_than_parsing(tmp_path: Path) -> None:
     """10,000 hosts with traits load in at most 2.5 times the time of PyYAML's own loader, which checks nothing."""
     host = """  web-{0:05d}.example.com:

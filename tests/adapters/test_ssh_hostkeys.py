@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import hmac
 import multiprocessing
-import os
 import stat
 import subprocess
 from pathlib import Path
@@ -30,8 +30,8 @@ def line(names: str, blob: bytes = BLOB, *, marker: str = "", algorithm: str = A
 
 
 def hashed(name: str) -> str:
-    """Hash a name as `ssh-keygen -H` does."""
-    salt = os.urandom(20)
+    """Hash a name as `ssh-keygen -H` does, with a salt of its own that is the same each time."""
+    salt = hashlib.sha1(name.encode(), usedforsecurity=False).digest()
     digest = hmac.digest(salt, name.encode(), "sha1")
     return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 

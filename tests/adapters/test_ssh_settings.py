@@ -217,6 +217,7 @@ def test_an_own_user_is_the_first_that_says_it_and_tokens_in_it_are_expanded(tmp
         settler(tmp_path, "User %r\n").settle(Host("web", "u"))
 
 
+@pytest.mark.alone
 def test_ten_thousand_hosts_are_decided_in_a_moment(tmp_path: Path) -> None:
     """Files are read once and equal settings decided once: four times the hosts cost four times as much, no more."""
     text = "".join(f"Host dev{n}\n HostName 10.0.0.{n}\n User u\n" for n in range(20))

@@ -106,6 +106,7 @@ def test_a_fleet_of_addresses_completes_and_status_agrees(vigo: Vigo, sshd_farm:
     assert run.out.count("[complete] exit=0") == status.out.count("[complete] exit=0") == count
 
 
+@pytest.mark.alone
 @pytest.mark.faults
 def test_two_hundred_hosts_cost_little_more_than_a_bare_loop(sshd_farm: Farm) -> None:
     """200 x complete within 120 MiB and 1.5 times the wall time of a bare asyncssh loop, interleaved."""
