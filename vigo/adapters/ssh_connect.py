@@ -109,7 +109,7 @@ class Connector:
 
         Raises Unreached. Unbounded: call it inside `deadline`.
         """
-        way = self._way(endpoint)
+        way = self.way(endpoint)
         pause_s = _PAUSE_S
         while True:
             await way.prepare(progress)
@@ -148,7 +148,8 @@ class Connector:
             door = self._doors[place] = Door(place)
         return door
 
-    def _way(self, endpoint: Endpoint) -> Way:
+    def way(self, endpoint: Endpoint) -> Way:
+        """Return how the bytes of one connection after the other get to an endpoint."""
         if endpoint.jump:
             return Through(self._hops.last_of(endpoint.jump), endpoint.name, endpoint.port)
         if endpoint.proxy_command:

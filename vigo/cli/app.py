@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _GROUPS = {
     "task": "Run a command or a named task on hosts; look at runs.",
     "inventory": "See which hosts there are, and check the files that name them.",
+    "keys": "See and record the keys that hosts show, and forget them.",
     "traits": "Ask hosts what they are; look at what is known of them.",
     "guard": "Ask the guards about a command, and see their rules.",
     "audit": "Check the journal and look things up in it.",
