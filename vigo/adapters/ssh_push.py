@@ -27,8 +27,8 @@ from vigo.core.guard import FileOrder
 from vigo.core.model import HostResult, Limits, Outcome, Reason
 
 _MS_PER_S = 1000
-_CLEAR_S = 2.0
-"""How long the removal of the temporary file may take."""
+_CLEAR_S = 1.0
+"""How long the removal of the temporary file may take, if the grace is not shorter."""
 
 
 class NoFiles(Exception):  # noqa: N818 - it is a finding about a host on its way to a HostResult
@@ -116,17 +116,25 @@ class FilePush:
         if isinstance(error, Refused):
             return Outcome.REJECTED, error.finding.pattern
         if isinstance(error, Failed):
-            return Outcome.FAILED, str(error) + await _clear(placing)
+            return Outcome.FAILED, str(error) + await self._clear(placing)
         if placing.is_renaming:
             path = self.order.file.path
             return Outcome.LOST, f"no answer when the file was to get its name: {path} is the new file or the old one"
         if self._cancelled.is_set() and not work.done():
             await end(work)
-            return Outcome.CANCELLED, "given up; nothing was replaced" + await _clear(placing)
+            return Outcome.CANCELLED, "given up; nothing was replaced" + await self._clear(placing)
         if work.done() or is_closed:
             return Outcome.FAILED, self._broken(error, placing)
         await end(work)
-        return Outcome.TIMEOUT, "given up at the deadline; nothing was replaced" + await _clear(placing)
+        return Outcome.TIMEOUT, "given up at the deadline; nothing was replaced" + await self._clear(placing)
+
+    async def _clear(self, placing: Placing) -> str:
+        """Clear away what is left of a file that did not get its name; what there is to say about it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(_CLEAR_S, self.limits.grace_ms / _MS_PER_S)):
+                if await placing.clear_away():
+                    return ""
+        return f"; {placing.temporary} may be left there"
 
     def _broken(self, error: BaseException | None, placing: Placing) -> str:
         """Say what a connection that broke off has left. Raises Unreached if that is nothing."""
@@ -137,15 +145,6 @@ class FilePush:
                 f"{self.endpoint.place} dropped the connection before anything was written{words}; see its log",
             )
         return f"the connection broke off{words}; nothing was replaced, {placing.temporary} may be left there"
-
-
-async def _clear(placing: Placing) -> str:
-    """Clear away what is left of a file that did not get its name; what there is to say about it."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CLEAR_S):
-            if await placing.clear_away():
-                return ""
-    return f"; {placing.temporary} may be left there"
 
 
 def _printable(words: str) -> str:
