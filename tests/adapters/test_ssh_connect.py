@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import resource
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -277,6 +281,90 @@ def test_wrong_keys_are_never_offered_again(sshd_farm: Farm) -> None:
         assert [ended.result.reason for ended in done] == [Reason.AUTH] * 5 + [None]
         assert relay.connections == 6, "one for each host, none again"
     print("A12: 0 further connections after a refused login")
+
+
+_A20 = """
+import asyncio, json, sys, time
+from pathlib import Path
+from tests.sshd import Sink, fresh, order
+from vigo.adapters.ssh import SshTransport
+from vigo.core.model import *
+from vigo.core.plan import Policy
+
+async def main(user, port, key, known, count):
+    transport = SshTransport(policy=Policy(), known_hosts=Path(known), accept_new=False, ssh_config=None)
+    ssh = SshSettings(user=user, port=port, identity=key)
+    gaps = []
+
+    async def beat():
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.02)
+            gaps.append(time.monotonic() - began - 0.02)
+
+    room = asyncio.Semaphore(100)
+
+    async def run(host):
+        async with room:
+            ended = await transport.run(order(host, "true"), Limits(), Sink(), fresh())
+        return ended.result.reason or ended.result.outcome, ended.result.duration_ms, time.monotonic() - began
+
+    names = [Host(f"n{n}", "u", f"dead{n}.example", ssh=ssh) for n in range(count)]
+    addresses = [Host(f"a{n}", "u", f"127.0.32.{n + 1}", ssh=ssh) for n in range(9)]
+    beating = asyncio.create_task(beat())
+    began = time.monotonic()
+    waiting = [asyncio.create_task(run(host)) for host in names[:91]]
+    done = await asyncio.gather(*map(run, addresses))
+    good_s = time.monotonic() - began
+    dead = await asyncio.gather(*waiting, *map(run, names[91:]))
+    beating.cancel()
+    return {"good": [word for word, *_ in done], "good_s": good_s, "dead": sorted({word for word, *_ in dead}),
+            "dead_ms": [min(ms for _, ms, _ in dead), max(ms for _, ms, _ in dead)], "gap_ms": max(gaps) * 1000}
+
+began = time.monotonic()
+print(json.dumps(asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])))))
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("case", "names"), [("silent", 1), ("silent", 200), ("unknown", 200)])
+def test_a_dead_name_server_delays_only_those_who_need_it(
+    sshd_farm: Farm, server: Server, tmp_path: Path, case: str, names: int
+) -> None:
+    """A20: the real resolver, in a mount namespace whose resolv.conf names a server that is silent, or knows nobody."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("nameserver 127.0.32.53\noptions timeout:5 attempts:2\n")
+    program = [sys.executable, "-c", _A20, sshd_farm.plain_user, str(server.port), str(sshd_farm.key)]
+    program += [str(sshd_farm.known_hosts), str(names)]
+    mounted = ["unshare", "-m", "sh", "-c", f'mount --bind {conf} /etc/resolv.conf && exec "$@"', "sh", *program]
+    worst_gap_ms = worst_late_ms = 0.0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server_socket:
+        server_socket.bind(("127.0.32.53", 53))
+        answering = threading.Thread(target=_know_nobody, args=(server_socket, case == "unknown"), daemon=True)
+        answering.start()
+        for _ in range(5):
+            ran = subprocess.run(mounted, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+            told = json.loads(ran.stdout)
+            assert told["good"] == ["complete"] * 9
+            assert told["dead"] == ["dns"]
+            assert told["good_s"] < FULL.connect_timeout_ms / 2000
+            worst_gap_ms = max(worst_gap_ms, told["gap_ms"])
+            worst_late_ms = max(worst_late_ms, told["dead_ms"][1] - FULL.connect_timeout_ms)
+        server_socket.sendto(b"", server_socket.getsockname())
+        answering.join(5)
+    print(f"A20 {case}, {names} names: {worst_late_ms:.0f} ms past the deadline, heartbeat gap {worst_gap_ms:.0f} ms")
+    assert worst_late_ms <= LATE_MS
+    assert worst_gap_ms <= 200
+
+
+def _know_nobody(server: socket.socket, answers: bool) -> None:  # noqa: FBT001 - a thread's argument
+    while True:
+        question, client = server.recvfrom(512)
+        if not question:
+            return
+        if answers:
+            server.sendto(question[:2] + b"\x81\x83" + question[4:12] + question[12:], client)
 
 
 def _peak_kib() -> int:

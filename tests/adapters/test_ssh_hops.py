@@ -197,6 +197,21 @@ def test_host_keys_of_hop_and_target_are_checked_apart(
     assert logins(inside) - before == 1, "nobody logs in where the key is wrong"
 
 
+def test_a_hop_that_forwards_as_much_as_it_should_is_logged_in_to_once_more(
+    sshd_farm: Farm, bastion: Server, inside: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A descriptor of sshd is needed for each connection; connections that have ended make room."""
+    monkeypatch.setattr("vigo.adapters.ssh_hops._USERS_MAX", 3)
+    before = logins(bastion)
+    way = (hop(sshd_farm, bastion),)
+    hosts = [sshd_farm.host(inside, jump=way) for _ in range(7)]
+    assert [ended.kept for ended in run_all(sshd_farm, hosts)] == [(b"hi\n",)] * 7
+    assert logins(bastion) - before == 3, "seven at once, three for each login"
+    before = logins(bastion)
+    assert [ended.kept for ended in run_all(sshd_farm, hosts, fanout=3)] == [(b"hi\n",)] * 7
+    assert logins(bastion) - before == 1, "never more than three at once"
+
+
 def test_what_a_hop_cannot_reach_is_the_targets_failure_and_what_it_forbids_is_its_own(
     sshd_farm: Farm, bastion: Server, inside: Server
 ) -> None:

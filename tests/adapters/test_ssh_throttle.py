@@ -237,10 +237,10 @@ def test_a11_the_only_slot_is_held_by_somebody_else(sshd_farm: Farm) -> None:
         server = sshd_farm.serve(["127.0.34.4"], MaxStartups="1", LoginGraceTime="10")
 
         async def scenario(server: Server = server) -> tuple[Ended, float]:
-            before = server.log.count("Connection from")
-            _, holder = await asyncio.open_connection("127.0.34.4", server.port)
+            await until(lambda: not server.children(), what="the test's own look at the port is over")
+            held, holder = await asyncio.open_connection("127.0.34.4", server.port)
             holder.write(b"SSH-2.0-fake\r\n")
-            await until(lambda: server.log.count("Connection from") > before, what="the slot is held")
+            assert (await held.readline()).startswith(b"SSH-2.0"), "the slot is held"
             began = time.monotonic()
             transport = sshd_farm.transport(Policy(connect_timeout_ms=14_000))
             ended = await transport.run(order(sshd_farm.host(server), "echo hi"), Limits(), Sink(), fresh())

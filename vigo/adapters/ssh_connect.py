@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from vigo.adapters.resolve import Address
 from vigo.adapters.ssh_errors import Phase, Unreached
-from vigo.adapters.ssh_hops import Hops, Through
+from vigo.adapters.ssh_hops import Hops
 from vigo.adapters.ssh_hostkeys import HostKeys
 from vigo.adapters.ssh_login import Connection as Connection  # noqa: PLC0414 - callers know these four from here
 from vigo.adapters.ssh_login import Make, Way, deadline, log_in
@@ -151,7 +151,7 @@ class Connector:
     def way(self, endpoint: Endpoint) -> Way:
         """Return how the bytes of one connection after the other get to an endpoint."""
         if endpoint.jump:
-            return Through(self._hops.last_of(endpoint.jump), endpoint.name, endpoint.port)
+            return self._hops.last_of(endpoint.jump).way_to(endpoint.name, endpoint.port)
         if endpoint.proxy_command:
             return Piped(endpoint.proxy_command, self._programs)
         return Direct(endpoint, self.resolver)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias, cast
+from weakref import WeakSet
 
 import asyncssh
 
@@ -21,6 +22,8 @@ from vigo.core.errors import VigoError
 from vigo.core.model import Reason
 
 _TRIES_MAX: Final = 2
+_USERS_MAX: Final = 500
+"""How many connections one login on a hop forwards: sshd needs a descriptor for each, and a service often has 1,024."""
 _FAR_FAILURES: Final = (
     ("refused", Reason.REFUSED),
     ("timed out", Reason.CONNECT_TIMEOUT),
@@ -50,11 +53,23 @@ class Hop:
     """Since it last forwarded a connection."""
     _failure: str = "closed: the run is over"
     """Why it is not open, for all who want to go through it."""
+    _users: WeakSet[Through] = field(default_factory=WeakSet)
 
     @property
     def name(self) -> str:
         """What it is called where it was asked for."""
         return self.endpoint.asked
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it forwards as many connections as it should."""
+        return len(self._users) >= _USERS_MAX <= sum(not user.is_over for user in tuple(self._users))
+
+    def way_to(self, name: str, port: int) -> Through:
+        """Return the way through it to a name and port, as it knows them."""
+        way = Through(self, name, port)
+        self._users.add(way)
+        return way
 
     async def open(self, progress: Progress) -> None:
         """Return when it is open, whoever opens it. Raises Unreached (`hop`)."""
@@ -155,31 +170,38 @@ class Hops:
     """The jump hosts of a run."""
 
     connect: Connect
-    _hops: dict[tuple[Endpoint, ...], Hop] = field(default_factory=dict)
+    _hops: dict[tuple[Endpoint, ...], list[Hop]] = field(default_factory=dict)
 
     def last_of(self, chain: tuple[Endpoint, ...]) -> Hop:
-        """Return the hop that a chain ends with; one and the same for everybody who goes along this chain."""
-        hop = self._hops.get(chain)
-        if hop is None:
-            endpoint = replace(chain[-1], jump=chain[:-1], forward_agent=None)
-            hop = self._hops[chain] = Hop(endpoint, self.connect)
-        return hop
+        """Return the hop that a chain ends with: the same for all who go along this chain, or another login if it is full."""
+        hops = self._hops.setdefault(chain, [])
+        for hop in hops:
+            if not hop.is_full:
+                return hop
+        hops.append(Hop(replace(chain[-1], jump=chain[:-1], forward_agent=None), self.connect))
+        return hops[-1]
 
     async def close(self) -> None:
         """Close all of them, those that lie farther away first; each takes a second at most."""
         while self._hops:
             depth = max(map(len, self._hops))
-            farthest = [self._hops.pop(chain) for chain in tuple(self._hops) if len(chain) == depth]
+            farthest = [hop for chain in tuple(self._hops) if len(chain) == depth for hop in self._hops.pop(chain)]
             await asyncio.gather(*(hop.close() for hop in farthest))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Through:
-    """The way through jump hosts."""
+    """The way through a jump host."""
 
     hop: Hop
     name: str
     port: int
+    _connection: Connection | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what went this way has ended."""
+        return self._connection is not None and self._connection.is_closed()
 
     @property
     def place(self) -> str:
@@ -194,7 +216,9 @@ class Through:
     async def join(self, make: Make, progress: Progress) -> Connection:
         """Have the hop connect; a connection that comes too late is closed."""
         progress.phase = Phase.TCP
-        return await or_hang_up(self.hop.forward(make, self.name, self.port))
+        self._connection = connection = await or_hang_up(self.hop.forward(make, self.name, self.port))
+        connection.way = self
+        return connection
 
     async def broken(self, connection: Connection) -> Unreached | None:  # noqa: ARG002 - the hop knows enough
         """Say whether it was the hop that died."""

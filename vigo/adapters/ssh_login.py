@@ -33,6 +33,8 @@ class Connection(asyncssh.SSHClientConnection):
     """The ways to log in that the server named first."""
     way_gone: asyncio.Event | None = None
     """Set when what was started for this connection alone has ended; None when nothing was."""
+    way: object = None
+    """What goes with the connection: who counts the users of a way counts those that are still there."""
 
     def try_next_auth(self, *, next_method: bool = False) -> None:
         """Remember what the server takes: asyncssh crosses the ways off as it tries them."""
