@@ -15,6 +15,7 @@ from typing import TypeAlias
 from vigo.adapters.locks import RunLock
 from vigo.adapters.store import Store
 from vigo.cli.console import Console
+from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.reading import TEXT
@@ -101,6 +102,7 @@ def prepare(
     target, hosts = select(request, subject.target, policy.shape, inventory, site, console)
     if unchecked := insecure_hosts(hosts):
         console.say(insecure_line(unchecked))
+    policy = fit(policy, len(hosts), console)
     made = plan.make(hosts, policy)
     errand = _errand(subject, made, request, request.reach.overrides(inventory))
     origin = origin or Origin()
