@@ -75,7 +75,7 @@ def killed_at(vigo: Vigo, delay_s: float) -> None:
 
 
 def _sweep(tmp_path: Path, lab: Path, instants: int) -> None:
-    drawn = random.Random(0)  # noqa: S311 - instants, not secrets
+    drawn = random.Random(0)
     delays = [drawn.uniform(0.1, 3.0) for _ in range(instants)]
 
     def one(number: int) -> None:
@@ -113,7 +113,7 @@ def _limited(vigo: Vigo, limit: int, value: int, *args: str) -> subprocess.Compl
     return subprocess.run(
         vigo.command(*args),
         env=vigo.env, cwd=vigo.home, capture_output=True, text=True, check=False, timeout=_WAIT_S,
-        preexec_fn=lambda: resource.setrlimit(limit, (value, value)),  # noqa: PLW1509 - no threads here
+        preexec_fn=lambda: resource.setrlimit(limit, (value, value)),
     )  # fmt: skip
 
 
