@@ -103,6 +103,8 @@ class Identity:
         self._agent: asyncssh.SSHAgentClient | None = None
         self._ask_agent = agent is not None
         self._agent_keys = 0
+        self.handed: list[asyncssh.SSHKeyPair] = []
+        """The keys that were offered, in order: after a login, the last one is the one that was taken."""
 
     def again(self) -> Identity:
         """Return the same keys for another connection."""
@@ -116,7 +118,17 @@ class Identity:
             self._ask_agent = False
             self._queue = await self._agent_pairs()
         # A pair remembers the signature algorithm that was chosen for one server: each connection has its own copy.
-        return copy.copy(self._queue.pop(0)) if self._queue else None
+        if not self._queue:
+            return None
+        self.handed.append(self._queue.pop(0))
+        return copy.copy(self.handed[-1])
+
+    def source(self, pair: asyncssh.SSHKeyPair) -> str:
+        """Say where a key came from: the path of its file, or the agent."""
+        for file in self._files:
+            if any(own.public_data == pair.public_data for own in file.pairs):
+                return file.path
+        return "the agent"
 
     def story(self) -> str:
         """Say what was offered and what was not, and why."""

@@ -42,6 +42,8 @@ class Handshake:
     key: ShownKey
     offered: tuple[str, ...]
     """The algorithms of the keys that the server has."""
+    is_vouched_for: bool
+    """Whether the key came with a certificate of an authority that is known."""
     cipher: str
     joined_at: float
     """These three are seconds on the monotonic clock: TCP was there, the version came, the keys were exchanged."""
@@ -84,7 +86,11 @@ class Greeted(Connection):
 class _Anybody(asyncssh.SSHClient):
     """Takes every key: this is about looking at it."""
 
+    was_asked = False
+    """Whether the key came without a certificate that counts."""
+
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
+        self.was_asked = True
         return True
 
 
@@ -172,7 +178,8 @@ async def exchange(
     loop = asyncio.get_running_loop()
     options = for_connection(endpoint, known)
     options.server_host_key_algs = list(algorithms)
-    options.protocol_factory = _Anybody
+    client = _Anybody()
+    options.protocol_factory = lambda: client
     options.waiter = loop.create_future()
     connection: Greeted | None = None
     try:
@@ -181,7 +188,7 @@ async def exchange(
         joined_at = time.monotonic()
         progress.phase = Phase.BANNER
         await options.waiter
-        return _told(connection, joined_at)
+        return _told(connection, joined_at, is_vouched_for=not client.was_asked)
     except Unreached:
         raise
     except Exception as error:
@@ -221,7 +228,7 @@ def _name_list(data: bytes) -> tuple[bytes, bytes]:
     return data[4 : 4 + length], data[4 + length :]
 
 
-def _told(connection: Greeted, joined_at: float) -> Handshake:
+def _told(connection: Greeted, joined_at: float, *, is_vouched_for: bool) -> Handshake:
     key = connection.get_server_host_key()
     if key is None:
         raise asyncssh.ProtocolError("the key exchange ended without a host key")
@@ -229,6 +236,7 @@ def _told(connection: Greeted, joined_at: float) -> Handshake:
         version=str(connection.get_extra_info("server_version")),
         key=ShownKey(key.get_algorithm(), key.public_data),
         offered=connection.offered_keys,
+        is_vouched_for=is_vouched_for,
         cipher=str(connection.get_extra_info("send_cipher")),
         joined_at=joined_at,
         greeted_at=connection.greeted_at,

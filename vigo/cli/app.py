@@ -26,7 +26,10 @@ _GROUPS = {
 }
 """Name of a group, which is also its module here -> its line in the help."""
 
-_COMMANDS = {"query": ("traits", "query_app", "Show the value that hosts have for a trait, or count them by value.")}
+_COMMANDS = {
+    "query": ("traits", "query_app", "Show the value that hosts have for a trait, or count them by value."),
+    "doctor": ("doctor", "app", "Check this machine, or one host step by step from its name to sudo."),
+}
 """Name of a command of its own -> its module here, its app in it, its line in the help."""
 
 
