@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import shutil
@@ -100,7 +101,9 @@ def test_b8_a_terminal_that_is_closed_loses_no_event(lab: Vigo) -> None:
     """As SIGHUP: nothing more starts, what runs finishes, and all of it is on record."""
     with lab.on_a_terminal("task", "run", "sleep 2", "--target", "*.web.*", "--batch-size", "2") as run:
         run.expect("batch 0")
-        run.close(force=False)
+        run.ptyproc.fileobj.close()  # the master's end: the kernel sends SIGHUP to whoever has the terminal
+        run.ptyproc.closed = run.closed = True
+        os.waitpid(run.pid, 0)
     deadline = time.monotonic() + _WAIT_S
     while lab("task", "status", "-o", "json").json()["status"] == "running":
         assert time.monotonic() < deadline

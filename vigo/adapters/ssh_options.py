@@ -294,7 +294,8 @@ def _build(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
             x11_forwarding=False,
             login_timeout=0,
             keepalive_interval=settings.keepalive_ms / 1000,
-            keepalive_count_max=settings.keepalive_count,
+            # asyncssh gives up at the question after the last one that may stay unanswered; ssh, and we, at that one.
+            keepalive_count_max=max(1, settings.keepalive_count - 1),
             encoding=None,
         )
 
