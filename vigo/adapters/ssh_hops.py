@@ -216,8 +216,15 @@ class Through:
     async def join(self, make: Make, progress: Progress) -> Connection:
         """Have the hop connect; a connection that comes too late is closed."""
         progress.phase = Phase.TCP
-        self._connection = connection = await or_hang_up(self.hop.forward(make, self.name, self.port))
+        try:
+            connection = await or_hang_up(self.hop.forward(make, self.name, self.port))
+        except Unreached:
+            if self.hop.death() is None:
+                raise
+            await self.hop.open(progress)  # it may have died long ago, and nobody had asked it anything since
+            connection = await or_hang_up(self.hop.forward(make, self.name, self.port))
         connection.way = self
+        self._connection = connection
         return connection
 
     async def broken(self, connection: Connection) -> Unreached | None:  # noqa: ARG002 - the hop knows enough
