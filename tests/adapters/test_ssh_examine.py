@@ -121,8 +121,9 @@ def test_rules_about_host_keys_are_told_as_they_are(sshd_farm: Farm, tmp_path: P
     assert named(behind, "shell").state is CheckState.OK
 
 
-def test_an_agent_that_is_not_there_or_silent_is_told(tmp_path: Path) -> None:
+def test_an_agent_that_is_not_there_or_silent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A21: neither holds anything up for long."""
+    monkeypatch.setattr("vigo.adapters.ssh_examine._AGENT_PATIENCE_S", 0.05)
     with pytest.raises(Unreached, match="cannot be used"):
         asyncio.run(agent_keys(str(tmp_path / "stale")))
     with socket.socket(socket.AF_UNIX) as silent:
