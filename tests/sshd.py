@@ -22,6 +22,7 @@ from typing import Any, Self
 import pytest
 
 from vigo.adapters.ssh import SshTransport
+from vigo.adapters.ssh_secrets import Credentials
 from vigo.core.guard import Order, Text, clear
 from vigo.core.model import Host, SshSettings, Stream
 from vigo.core.plan import Policy
@@ -187,13 +188,18 @@ class Farm:
         wait_until(lambda: accepts(addresses[-1], port), what="sshd listens")
         return server
 
-    def user(self, shell: str = "/bin/sh") -> str:
-        """Make a user of this farm whose login shell is `shell`; its home is an empty folder of its own."""
+    def user(self, shell: str = "/bin/sh", *, password: str = "") -> str:
+        """Make a user of this farm whose login shell is `shell`; its home is an empty folder of its own.
+
+        With a password it can log in where a server takes one.
+        """
         name = f"vigo{uuid.uuid4().hex[:8]}"
         home = self.directory / name
         command = ["useradd", "--no-create-home", "--home-dir", str(home), "--shell", shell, "--password", "*", name]
         change_accounts(command)
         self.users.append(name)
+        if password:
+            change_accounts(["chpasswd"], f"{name}:{password}\n")
         home.mkdir()
         entry = pwd.getpwnam(name)
         os.chown(home, entry.pw_uid, entry.pw_gid)
@@ -218,6 +224,7 @@ class Farm:
         known_hosts: Path | None = None,
         accept_new: bool = False,
         ssh_config: Path | None = None,
+        credentials: Credentials | None = None,
     ) -> SshTransport:
         """Make a transport that knows the farm's servers."""
         return SshTransport(
@@ -225,6 +232,7 @@ class Farm:
             known_hosts=known_hosts or self.known_hosts,
             accept_new=accept_new,
             ssh_config=ssh_config,
+            credentials=credentials,
         )
 
     def _spawn(
@@ -281,11 +289,11 @@ def accepts(address: str, port: int) -> bool:
         return sock.connect_ex((address, port)) == 0
 
 
-def change_accounts(command: Sequence[str]) -> None:
-    """Run useradd or userdel, which refuse instead of waiting while another test process runs one."""
+def change_accounts(command: Sequence[str], told: str = "") -> None:
+    """Run useradd, userdel or chpasswd, which refuse instead of waiting while another test process runs one."""
     deadline = time.monotonic() + 30
     while True:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, input=told)
         if done.returncode == 0:
             return
         assert "cannot lock" in done.stderr, done.stderr

@@ -256,7 +256,7 @@ def test_identity_files_of_ssh_config_are_tried_and_an_encrypted_one_is_told(
     config.write_text(f"IdentityFile {locked}\nIdentitiesOnly yes\n")
     refused = reach(sshd_farm, target, config=config)
     assert refused.reason is Reason.AUTH
-    assert f"{locked} (encrypted; load it with ssh-add)" in refused.detail
+    assert f"{locked} (encrypted; load it with ssh-add, or have" in refused.detail
     garbage = tmp_path / "garbage"
     garbage.write_text("no key\n")
     refused = reach(sshd_farm, sshd_farm.host(server, identity=str(garbage)))

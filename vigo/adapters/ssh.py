@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vigo.adapters.ssh_config import ConfigFile
@@ -15,6 +15,7 @@ from vigo.adapters.ssh_options import Preparation
 from vigo.adapters.ssh_push import FilePush
 from vigo.adapters.ssh_resolve import Resolver
 from vigo.adapters.ssh_run import Run
+from vigo.adapters.ssh_secrets import Credentials
 from vigo.adapters.ssh_session import Recording
 from vigo.core.command import wrap
 from vigo.core.errors import VigoError
@@ -49,15 +50,17 @@ class SshTransport:
         ssh_config: Path | Sequence[ConfigFile] | None,
         default_user: str | None = None,
         overrides: Overrides | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Prepare a run; nothing is connected or read yet.
 
         `known_hosts` is vigo's own file, where `accept_new` records first contacts. `ssh_config` None means none;
-        `overrides` win over it and over the inventory. Raises ConfigError for an ssh_config that cannot be used.
+        `overrides` win over it and over the inventory. `credentials` is what targets may be offered beside the keys that
+        lie open here; None is nothing. Raises ConfigError for an ssh_config that cannot be used.
         """
         self._policy = policy
         host_keys = HostKeys(known_hosts, accept_new)
-        self._preparation = Preparation.make(ssh_config, host_keys, default_user, overrides)
+        self._preparation = Preparation.make(ssh_config, host_keys, default_user, overrides, credentials)
         self._connector = Connector(host_keys, Resolver())
         self._running: set[Run | FilePush] = set()
         self._killed = False
@@ -123,6 +126,18 @@ class SshTransport:
             return self._preparation.endpoint(host).first_stop
         except Unreached:
             return None
+
+    async def locked_keys(self, hosts: Iterable[Host]) -> tuple[str, ...]:
+        """Return the key files with a passphrase that would be offered to these hosts and are not in an agent."""
+        found: dict[str, None] = {}
+        for host in hosts:
+            try:
+                endpoint = await self._preparation.prepared(host)
+            except (Unreached, VigoError):
+                continue  # it is told when the host is to be reached
+            for step in (endpoint, *endpoint.jump):
+                found.update(dict.fromkeys(await step.identity.locked()))
+        return tuple(found)
 
     async def close(self) -> None:
         """Close the jump hosts and end the proxy commands of the run. Call it last, also after a failure.

@@ -1,21 +1,25 @@
-"""Who we are: private key files, loaded once a run, and the agent. Nothing ever asks for a passphrase."""
+"""Who we are: private key files, loaded once a run, and the agent.
+
+Nothing here asks for a passphrase: a key that has one is passed over, unless it was unlocked before the run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncssh
 
 from vigo.adapters.ssh_config_tokens import home_folder as home_folder  # noqa: PLC0414 - callers know it from here
+from vigo.adapters.ssh_secrets import Secret
 
 _DEFAULT_FILES = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 _AGENT_PATIENCE_S = 1.5
-_ENCRYPTED = "encrypted; load it with ssh-add"
+_ENCRYPTED = "encrypted; load it with ssh-add, or have its passphrase asked for with --ask-passphrase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Loaded:
     """Why it gave no key."""
     public: bytes = b""
     """The public key, also where the private one cannot be read: an agent may hold it."""
+    is_encrypted: bool = False
+    """Whether a passphrase would open it."""
 
 
 @dataclass(slots=True)
@@ -38,6 +44,10 @@ class Keyring:
     """Where the default files are; None where this user has no home."""
     agent_failures: dict[str, str] = field(default_factory=dict)
     """Socket -> why it is not asked again, so that no further host waits for an agent that does not answer."""
+    unlocked: Mapping[str, tuple[asyncssh.SSHKeyPair, ...]] = field(default_factory=dict)
+    """Path of a file with a passphrase -> its key."""
+    agent_keys: dict[str, frozenset[bytes]] = field(default_factory=dict)
+    """Socket -> the public keys whose private ones the agent has, as far as that was asked for."""
     _files: dict[tuple[str, tuple[str, ...]], Loaded] = field(default_factory=dict)
     _certificates: dict[str, tuple[asyncssh.SSHCertificate, ...]] = field(default_factory=dict)
 
@@ -63,6 +73,8 @@ class Keyring:
         loaded = self._files.get((path, certificates))
         if loaded is None:
             loaded = _read(path)
+            if loaded.is_encrypted and (opened := self.unlocked.get(path)):
+                loaded = Loaded(path, opened, public=opened[0].key_public_data)
             pairs = certified(loaded.pairs, self.certificates(certificates))
             loaded = self._files[path, certificates] = replace(loaded, pairs=pairs)
         return loaded
@@ -144,25 +156,43 @@ class Identity:
             told.append("the agent (it holds none of these; IdentitiesOnly)")
         return "; ".join(told)
 
+    async def locked(self) -> tuple[str, ...]:
+        """Return the files that a passphrase would open, and whose keys the agent does not have."""
+        files = [file for file in self._files if file.is_encrypted]
+        if not files:
+            return ()
+        held = await self._keys_of_agent()
+        return tuple(file.path for file in files if file.public not in held)
+
     def close(self) -> None:
         """Let go of the agent."""
         if self._agent is not None:
             self._agent.close()
 
+    async def _keys_of_agent(self) -> frozenset[bytes]:
+        """Return the public keys in the agent, which is asked once a run."""
+        path = self._agent_path or ""
+        held = self._keyring.agent_keys
+        if path not in held:
+            held[path] = frozenset(pair.key_public_data for pair in await self._pairs_of_agent())
+            self.close()
+        return held[path]
+
     async def _agent_pairs(self) -> list[asyncssh.SSHKeyPair]:
+        return self._in_order(await self._pairs_of_agent())
+
+    async def _pairs_of_agent(self) -> Sequence[asyncssh.SSHKeyPair]:
         path = self._agent_path
         if path is None or path in self._keyring.agent_failures:
             return []
         self._agent = asyncssh.SSHAgentClient(path)
         try:
             async with asyncio.timeout(_AGENT_PATIENCE_S):
-                pairs = list(await self._agent.get_keys())
+                return list(await self._agent.get_keys())
         except TimeoutError:
             self._keyring.agent_failures[path] = f"did not answer within {_AGENT_PATIENCE_S:g} s"
         except (OSError, ValueError) as error:
             self._keyring.agent_failures[path] = f"not usable: {error}"
-        else:
-            return self._in_order(pairs)
         return []
 
     def _in_order(self, pairs: Sequence[asyncssh.SSHKeyPair]) -> list[asyncssh.SSHKeyPair]:
@@ -187,14 +217,26 @@ def _read(path: str) -> Loaded:
     except OSError as error:
         return Loaded(path, skipped=f"unreadable: {error.strerror}", public=_public(f"{path}.pub"))
     except asyncssh.KeyEncryptionError:
-        return Loaded(path, skipped=_ENCRYPTED, public=_public(f"{path}.pub"))
+        return _locked(path)
     except asyncssh.KeyImportError as error:
         if "passphrase" in str(error).lower():
-            return Loaded(path, skipped=_ENCRYPTED, public=_public(f"{path}.pub"))
+            return _locked(path)
         public = _public(path)
         skipped = "a public key: no agent holds its private one" if public else f"not usable: {error}"
         return Loaded(path, skipped=skipped, public=public)
     return Loaded(path, pairs, public=pairs[0].key_public_data if pairs else b"")
+
+
+def unlock(path: str, passphrase: Secret) -> tuple[asyncssh.SSHKeyPair, ...] | None:
+    """Return the key in an encrypted file, with a certificate that lies beside it; None where the passphrase is wrong."""
+    try:
+        return tuple(asyncssh.load_keypairs(path, passphrase.reveal()))
+    except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+        return None
+
+
+def _locked(path: str) -> Loaded:
+    return Loaded(path, skipped=_ENCRYPTED, public=_public(f"{path}.pub"), is_encrypted=True)
 
 
 def _public(path: str) -> bytes:

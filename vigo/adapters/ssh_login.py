@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeAlias
 
 import asyncssh
 
+from vigo.adapters.ssh_auth import Answers, way_out
 from vigo.adapters.ssh_errors import Phase, Unreached, handshake_failed, out_of_time
 from vigo.adapters.ssh_hostkeys import HostKeys, Known, ShownKey
-from vigo.adapters.ssh_keys import Identity
 from vigo.adapters.ssh_options import Endpoint, for_connection
 from vigo.core.model import Reason
 
@@ -88,7 +88,8 @@ class Progress:
         try:
             yield
         finally:
-            clock.reschedule(loop.time() + left_s)
+            with contextlib.suppress(RuntimeError):  # the deadline's block was left meanwhile
+                clock.reschedule(loop.time() + left_s)
 
     @contextmanager
     def explained_by(self, overdue: Callable[[Phase, int], Unreached]) -> Iterator[None]:
@@ -129,7 +130,7 @@ async def deadline(timeout_ms: int, progress: Progress) -> AsyncIterator[None]:
 async def log_in(way: Way, endpoint: Endpoint, known: Known, host_keys: HostKeys, progress: Progress) -> Connection:
     """Return a logged-in connection that goes this way; raises Unreached. Unbounded: call it inside `deadline`."""
     loop = asyncio.get_running_loop()
-    client = _Client(endpoint, known, host_keys)
+    client = _Client(endpoint, known, host_keys, progress)
     options = for_connection(endpoint, known)
     options.protocol_factory = lambda: client
     options.waiter = loop.create_future()
@@ -149,6 +150,7 @@ async def log_in(way: Way, endpoint: Endpoint, known: Known, host_keys: HostKeys
             raise
         raise (await way.broken(connection) or _explain(error, client, connection, endpoint)) from error
     finally:
+        client.settle(logged_in=logged_in)
         endpoint.identity.close()
         if connection is not None:
             progress.phase = connection.phase
@@ -182,14 +184,20 @@ async def close(connection: asyncssh.SSHClientConnection) -> None:
     connection.abort()
 
 
-class _Client(asyncssh.SSHClient):
-    """Answers asyncssh's questions about host keys and our keys."""
+class _Client(Answers):
+    """Answers asyncssh's questions about host keys too."""
 
-    def __init__(self, endpoint: Endpoint, known: Known, host_keys: HostKeys) -> None:
+    def __init__(self, endpoint: Endpoint, known: Known, host_keys: HostKeys, progress: Progress) -> None:
+        super().__init__(
+            endpoint.identity,
+            endpoint.offers,
+            user=endpoint.user,
+            host=endpoint.asked,
+            waiting=progress.off_the_clock,
+        )
         self._endpoint = endpoint
         self._known = known
         self._host_keys = host_keys
-        self._identity: Identity = endpoint.identity
         self.refusal: Unreached | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
@@ -207,9 +215,6 @@ class _Client(asyncssh.SSHClient):
             return False
         return True
 
-    async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
-        return await self._identity.next_key()
-
 
 def _explain(error: Exception, client: _Client, connection: Connection, endpoint: Endpoint) -> Unreached:
     if client.refusal is not None:
@@ -217,11 +222,9 @@ def _explain(error: Exception, client: _Client, connection: Connection, endpoint
     failure = handshake_failed(error, connection.phase, connection.first_bytes, endpoint.place)
     if failure.reason is Reason.AUTH:
         methods = ", ".join(connection.offered)
-        story = endpoint.identity.story() or "no key"
+        way = way_out(connection.offered, endpoint.offers, is_hop=endpoint.is_hop)
         wants = f" The server takes: {methods}." if methods else ""
-        return Unreached(
-            Reason.AUTH, f"{failure.detail}. Tried: {story}.{wants} Set `identity` or load a key with ssh-add"
-        )
+        return Unreached(Reason.AUTH, f"{failure.detail}. Tried: {client.tried()}.{wants} {way}")
     return failure
 
 

@@ -1,6 +1,7 @@
 """From settings to asyncssh's options, built once for each distinct setting.
 
-Who is reached and how is decided in `ssh_settings`; here it becomes what asyncssh takes. Never a password, never a prompt.
+Who is reached and how is decided in `ssh_settings`; here it becomes what asyncssh takes. A password or a prompt is
+possible only in a run that was given credentials, and never on a jump host.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from asyncssh.public_key import (
     get_public_key_algs,
 )
 
+from vigo.adapters.ssh_auth import Offers
 from vigo.adapters.ssh_config import ConfigFile
 from vigo.adapters.ssh_config_keywords import FOLLOWED
 from vigo.adapters.ssh_config_match import FAMILIES
@@ -34,6 +36,7 @@ from vigo.adapters.ssh_config_tokens import home_folder, login_name
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_hostkeys import HostKeys, Known
 from vigo.adapters.ssh_keys import Identity, Keyring
+from vigo.adapters.ssh_secrets import Credentials
 from vigo.adapters.ssh_settings import Settler
 from vigo.adapters.ssh_settings_read import Settings, SettingsError
 from vigo.core.errors import ConfigError
@@ -81,6 +84,10 @@ class Endpoint:
     """Our own address to connect from."""
     authentications: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
     """The ways to log in that may be tried, in this order."""
+    offers: Offers | None = None
+    """What is offered beside keys; None is nothing."""
+    is_hop: bool = False
+    """Whether others are reached through it, and nothing but a key is offered."""
 
     def again(self) -> Endpoint:
         """Return the same endpoint for another connection: its keys are offered from the first one on."""
@@ -105,6 +112,8 @@ class Preparation:
     settler: Settler
     host_keys: HostKeys
     keyring: Keyring
+    offers: Offers | None = None
+    """What targets are offered beside keys."""
     _options: dict[_Algorithms, asyncssh.SSHClientConnectionOptions] = field(default_factory=dict)
     _like: dict[object, Endpoint] = field(default_factory=dict)
     _hops: dict[Settings, Endpoint] = field(default_factory=dict)
@@ -116,10 +125,15 @@ class Preparation:
         host_keys: HostKeys,
         default_user: str | None,
         overrides: Overrides | None = None,
+        credentials: Credentials | None = None,
     ) -> Preparation:
         """Read the files and the environment once: one file, those of `config_files`, or none. Raises ConfigError."""
         files = (ConfigFile(ssh_config),) if isinstance(ssh_config, Path) else ssh_config or ()
-        return cls(Settler.make(files, overrides or Overrides(), default_user), host_keys, Keyring())
+        settler = Settler.make(files, overrides or Overrides(), default_user)
+        if credentials is None:
+            return cls(settler, host_keys, Keyring())
+        offers = Offers(credentials) if credentials.answers_hosts else None
+        return cls(settler, host_keys, Keyring(unlocked=credentials.unlocked), offers)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -175,13 +189,14 @@ class Preparation:
             address_family=FAMILIES[settings.address_family],
             bind_address=settings.bind_address,
             authentications=settings.authentications,
+            offers=self.offers,
         )
 
     def _hop(self, settings: Settings) -> Endpoint:
         """Return the one endpoint of a hop that all targets behind it share."""
         endpoint = self._hops.get(settings)
         if endpoint is None:
-            endpoint = self._hops[settings] = self._endpoint(settings)
+            endpoint = self._hops[settings] = replace(self._endpoint(settings), offers=None, is_hop=True)
         return endpoint
 
     def _identity(self, settings: Settings) -> Identity:
@@ -226,6 +241,10 @@ def for_connection(endpoint: Endpoint, known: Known) -> asyncssh.SSHClientConnec
     options.server_host_key_algs = list(endpoint.host_key_algorithms or host_key_algorithms(known))
     options.public_key_auth = "publickey" in endpoint.authentications
     options.agent_forward_path = endpoint.forward_agent
+    if endpoint.offers is not None:
+        options.password_auth = "password" in endpoint.authentications
+        options.kbdint_auth = "keyboard-interactive" in endpoint.authentications
+        options.preferred_auth = endpoint.authentications
     return options
 
 

@@ -74,6 +74,7 @@ def run_task(
         forced = decide(job.verdict, job.opening, store, console)
         if forced is None:
             return Exit.REFUSED
+        from vigo.cli.credentials import fetched
         from vigo.cli.live import carry_out
 
         claim = Claim(job.errand.plan.hosts, exclusive=job.exclusive, no_wait=request.no_wait)
@@ -85,16 +86,18 @@ def run_task(
                 record, lock = store.dispatch(opening)
             return Run(opening), record, lock
 
-        while True:
-            claim.wait(store, console)
-            with suppress(OvertakenError):
-                return carry_out(job.errand, begin, store, console)
+        with fetched(request.login, job.errand, console) as errand:
+            while True:
+                claim.wait(store, console)
+                with suppress(OvertakenError):
+                    return carry_out(errand, begin, store, console)
 
 
 def prepare(
     request: Request, console: Console, make_subject: MakeSubject = subject_of, origin: Origin | None = None
 ) -> Job:
     """Read the flags, select the hosts, make the texts, ask the dispatch guard and cut the batches."""
+    request.login.check()
     site = site_policy()
     inventory = load_inventory(request.inventory, console)
     subject = make_subject(request, inventory, console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vigo.adapters.ssh_secrets import Credentials
 from vigo.core import binding
 from vigo.core.gate import Ask, AskCommand, AskTcp, AskUrl, GatePolicy
 from vigo.core.guard import Act, Text
@@ -26,6 +27,8 @@ class Errand:
     overrides: Overrides = Overrides()
     ssh_config: str | None = None
     """What `--ssh-config` says; None is the user's own and the machine's."""
+    credentials: Credentials | None = None
+    """What is offered beside the keys that lie open here; fetched last, and dropped after the run."""
 
     @property
     def all_texts(self) -> list[Act]:

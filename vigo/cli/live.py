@@ -54,6 +54,7 @@ async def _carry_out(
         accept_new_host_keys=errand.accept_new_host_keys,
         overrides=errand.overrides,
         ssh_config=errand.ssh_config,
+        credentials=errand.credentials,
     )
 
     def address_of(host: Host) -> str:

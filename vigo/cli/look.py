@@ -9,20 +9,25 @@ from functools import partial
 from vigo.adapters.ssh import SshTransport
 from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
+from vigo.cli.credentials import fetched
+from vigo.cli.errand import Errand
 from vigo.cli.flags import Format
 from vigo.cli.reading import find_task
-from vigo.cli.ssh_flags import Reach
+from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.cli.wiring import journal_folder, load_inventory, transport_for
 from vigo.core.errors import Exit, NoMatchError
 from vigo.core.events import HostStarted, TaskStatus
 from vigo.core.history import Task
 from vigo.core.inventory import Inventory
 from vigo.core.model import Host, Outcome, Remains
+from vigo.core.plan import Plan
 from vigo.render.machine import SCHEMA, dump
 from vigo.render.remains import remains_json, remains_text
 
 
-def look_at_lost(prefix: str | None, inventory: str | None, form: str, console: Console) -> Exit:
+def look_at_lost(
+    prefix: str | None, inventory: str | None, form: str, console: Console, login: Wanted | None = None
+) -> Exit:
     """Connect to the hosts of a task whose outcome is unknown and tell what is left there; changes nothing."""
     with Reading(journal_folder()) as journal:
         task, status = journal.observe(find_task(prefix, journal))
@@ -39,13 +44,24 @@ def look_at_lost(prefix: str | None, inventory: str | None, form: str, console: 
         return Exit.OK
     fleet = load_inventory(inventory or opening.inventory or None, console)
     hosts, reach = known_hosts(tuple(marks), fleet), Reach.recorded(opening.reach)
-    transport = partial(transport_for, opening.policy, overrides=reach.overrides(fleet), ssh_config=reach.ssh_config)
-    found = look_at(hosts, marks, transport, opening.policy.fanout)
+    errand = Errand(Plan((hosts,), opening.policy), {}, overrides=reach.overrides(fleet), ssh_config=reach.ssh_config)
+    with fetched((login or Wanted()).again(reach), errand, console) as ready:
+        found = look_at(hosts, marks, partial(transport_to, ready), opening.policy.fanout)
     if form == Format.TEXT:
         console.show(remains_text(found))
     else:
         console.show(dump({"schema": SCHEMA, "task": task.id, "hosts": remains_json(found)}))
     return Exit.OK
+
+
+def transport_to(errand: Errand) -> SshTransport:
+    """Return the way to the hosts of an errand, for looking at them."""
+    return transport_for(
+        errand.plan.policy,
+        overrides=errand.overrides,
+        ssh_config=errand.ssh_config,
+        credentials=errand.credentials,
+    )
 
 
 def lost_marks(task: Task, status: TaskStatus, journal: Reading) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
-from vigo.cli.ssh_flags import Reach
+from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.core.errors import UsageError
 from vigo.core.gate import GatePolicy
 from vigo.core.health import check_gate, parse_accept_exit, parse_expect, parse_port
@@ -64,6 +64,11 @@ class Request:
     jump: str | None = None
     ssh_options: tuple[str, ...] = ()
     ssh_config: str | None = None
+    ask_password: bool = False
+    password_file: str | None = None
+    password_fd: int | None = None
+    ask_passphrase: bool = False
+    passphrase_file: str | None = None
     exclusive: bool = False
     no_wait: bool = False
     dry_run: bool = False
@@ -91,7 +96,22 @@ class Request:
     def reach(self) -> Reach:
         """The flags that say how hosts are reached."""
         return Reach(
-            self.user, self.port, self.identity, self.jump, self.ssh_options, self.ssh_config, self.connect_timeout
+            self.user,
+            self.port,
+            self.identity,
+            self.jump,
+            self.ssh_options,
+            self.ssh_config,
+            self.connect_timeout,
+            has_password=self.login.password,
+            has_passphrase=self.login.passphrase,
+        )
+
+    @property
+    def login(self) -> Wanted:
+        """Where secrets to log in with come from."""
+        return Wanted(
+            self.ask_password, self.password_file, self.password_fd, self.ask_passphrase, self.passphrase_file
         )
 
 

@@ -57,8 +57,11 @@ def roll_back(prefix: str, request: Request, console: Console) -> Exit:
 def _reached(request: Request, opening: TaskDispatched) -> Request:
     """Reach the hosts of an old task as it did: its inventory, and its flags for SSH."""
     old = Reach.recorded(opening.reach)
+    login = request.login.again(old)
     return replace(
         request,
+        ask_password=login.ask_password,
+        ask_passphrase=login.ask_passphrase,
         user=old.user,
         port=old.port,
         identity=old.identity,

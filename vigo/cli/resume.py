@@ -15,14 +15,15 @@ from vigo.adapters.store import Store
 from vigo.adapters.store_audit import refuse_changed
 from vigo.adapters.store_open import LOCKS
 from vigo.cli.console import Console
+from vigo.cli.credentials import fetched
 from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.local_file import with_file
-from vigo.cli.look import known_hosts, look_at, lost_marks
-from vigo.cli.ssh_flags import Reach
+from vigo.cli.look import known_hosts, look_at, lost_marks, transport_to
+from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.cli.subject import secrets_again
 from vigo.cli.verdict import Verdict, agrees, decide
-from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy, transport_for
+from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy
 from vigo.core import binding
 from vigo.core.errors import ConfigError, Exit, UsageError
 from vigo.core.events import Record, TaskResumed, TaskStatus
@@ -47,11 +48,24 @@ class Resumption:
     operator: str | None = None
     inventory: str | None = None
     accept_new_host_keys: bool = False
+    ask_password: bool = False
+    password_file: str | None = None
+    password_fd: int | None = None
+    ask_passphrase: bool = False
+    passphrase_file: str | None = None
     output: str = "text"
+
+    @property
+    def login(self) -> Wanted:
+        """Where secrets to log in with come from."""
+        return Wanted(
+            self.ask_password, self.password_file, self.password_fd, self.ask_passphrase, self.passphrase_file
+        )
 
 
 def resume_task(asked: Resumption, console: Console) -> Exit:
     """Let the task go on. Raises VigoError for whatever is refused before anything starts."""
+    asked.login.check()
     with Store(journal_folder()) as store:
         task, status = store.observe(store.find(asked.task))
         run = _resumable(task, status)
@@ -60,7 +74,6 @@ def resume_task(asked: Resumption, console: Console) -> Exit:
         errand = _errand(run, inventory, asked, console)
         if not _may_run(run, errand, asked, store, console):
             return Exit.REFUSED
-        _tell_lost(task, status, errand, asked, store, console)
         from vigo.cli.live import carry_out
 
         claim = Claim(errand.plan.hosts, exclusive=True, no_wait=asked.no_wait, besides=task.id)
@@ -69,10 +82,13 @@ def resume_task(asked: Resumption, console: Console) -> Exit:
             with claim.settled(store, console):
                 return _begin(task, asked, store)
 
-        while True:
-            claim.wait(store, console)
-            with suppress(OvertakenError):
-                return carry_out(errand, begin, store, console)
+        login = asked.login.again(Reach.recorded(run.dispatched.reach))
+        with fetched(login, errand, console) as ready:
+            _tell_lost(task, status, ready, asked, store, console)
+            while True:
+                claim.wait(store, console)
+                with suppress(OvertakenError):
+                    return carry_out(ready, begin, store, console)
 
 
 def _resumable(task: Task, status: TaskStatus) -> Run:
@@ -131,8 +147,7 @@ def _tell_lost(
     if console.can_ask and agrees("Look first whether the command still runs there? [y/N] ", console):
         marks = lost_marks(task, status, store)
         hosts = [host for host in errand.plan.hosts if host.name in names]
-        transport = partial(transport_for, errand.plan.policy, overrides=errand.overrides, ssh_config=errand.ssh_config)
-        found = look_at(hosts, marks, transport, errand.plan.policy.fanout)
+        found = look_at(hosts, marks, partial(transport_to, errand), errand.plan.policy.fanout)
         console.say_lines(remains_text(found).rstrip("\n"))
         if not agrees("Resume now? [y/N] ", console):
             raise UsageError(f"task {task.id} was not resumed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Self, TypeAlias
 
 import typer
@@ -13,6 +13,9 @@ from vigo.core.inventory import Inventory
 from vigo.core.jumps import parse_jump
 from vigo.core.model import Overrides
 from vigo.core.quantity import parse_duration_ms
+
+ASKED = "asked"
+"""What a task keeps on record of a secret."""
 
 User: TypeAlias = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Log in as this user.")]
 Port: TypeAlias = Annotated[int | None, typer.Option("--port", min=1, max=65_535, help="Connect to this port.")]
@@ -32,6 +35,21 @@ SshConfig: TypeAlias = Annotated[
     typer.Option(
         "--ssh-config", metavar="FILE|none", help="Read this file.  [default: ~/.ssh/config, /etc/ssh/ssh_config]"
     ),
+]
+AskPassword: TypeAlias = Annotated[
+    bool, typer.Option("--ask-password", help="Ask once for the targets' password, and for what hosts ask beside it.")
+]
+PasswordFile: TypeAlias = Annotated[
+    str | None, typer.Option("--password-file", metavar="FILE", help="Read the password from a file of mode 0600.")
+]
+PasswordFd: TypeAlias = Annotated[
+    int | None, typer.Option("--password-fd", metavar="N", min=0, help="Read the password from this file descriptor.")
+]
+AskPassphrase: TypeAlias = Annotated[
+    bool, typer.Option("--ask-passphrase", help="Ask for the passphrase of keys that are not in the agent.")
+]
+PassphraseFile: TypeAlias = Annotated[
+    str | None, typer.Option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file of mode 0600.")
 ]
 
 
@@ -65,6 +83,47 @@ def overrides_of(
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where the secrets to log in with come from, as the flags say. It holds none."""
+
+    ask_password: bool = False
+    password_file: str | None = None
+    password_fd: int | None = None
+    ask_passphrase: bool = False
+    passphrase_file: str | None = None
+
+    @property
+    def password(self) -> bool:
+        """Whether a password is to be had."""
+        return self.ask_password or self.password_file is not None or self.password_fd is not None
+
+    @property
+    def passphrase(self) -> bool:
+        """Whether keys are to be unlocked."""
+        return self.ask_passphrase or self.passphrase_file is not None
+
+    def check(self) -> None:
+        """Raise UsageError where two places are named for one secret."""
+        for flags in (
+            ("--ask-password", self.ask_password, "--password-file", self.password_file is not None),
+            ("--ask-password", self.ask_password, "--password-fd", self.password_fd is not None),
+            ("--password-file", self.password_file is not None, "--password-fd", self.password_fd is not None),
+            ("--ask-passphrase", self.ask_passphrase, "--passphrase-file", self.passphrase_file is not None),
+        ):
+            one, has_one, other, has_other = flags
+            if has_one and has_other:
+                raise UsageError(f"{one} and {other}: name two places for one secret; give one of them")
+
+    def again(self, reach: Reach) -> Self:
+        """Return this, and a prompt for each secret that a recorded task was given and these flags say nothing of."""
+        return replace(
+            self,
+            ask_password=self.ask_password or (reach.has_password and not self.password),
+            ask_passphrase=self.ask_passphrase or (reach.has_passphrase and not self.passphrase),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """The flags that say how hosts are reached, as typed: what a task keeps on record for its resume and its rerun."""
 
@@ -75,6 +134,10 @@ class Reach:
     ssh_options: tuple[str, ...] = ()
     ssh_config: str | None = None
     connect_timeout: str | None = None
+    has_password: bool = False
+    """Whether a password was asked for; no more than that is on record."""
+    has_passphrase: bool = False
+    """Likewise."""
 
     @classmethod
     def recorded(cls, pairs: Iterable[tuple[str, str]]) -> Self:
@@ -87,7 +150,13 @@ class Reach:
             else:
                 one[name] = value
         port = one.pop("port", None)
-        return cls(port=None if port is None else int(port), ssh_options=tuple(options), **one)
+        return cls(
+            port=None if port is None else int(port),
+            ssh_options=tuple(options),
+            has_password=one.pop("password", None) is not None,
+            has_passphrase=one.pop("passphrase", None) is not None,
+            **one,
+        )
 
     def record(self) -> tuple[tuple[str, str], ...]:
         """Return the flags that were given, as names and texts."""
@@ -98,6 +167,8 @@ class Reach:
             "jump": self.jump,
             "ssh_config": self.ssh_config,
             "connect_timeout": self.connect_timeout,
+            "password": ASKED if self.has_password else None,
+            "passphrase": ASKED if self.has_passphrase else None,
         }
         given = tuple((name, value) for name, value in one.items() if value is not None)
         return (*given, *(("ssh_option", option) for option in self.ssh_options))

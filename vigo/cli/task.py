@@ -57,6 +57,11 @@ def run(
     jump: ssh_flags.Jump = None,
     ssh_options: ssh_flags.SshOption = None,
     ssh_config: ssh_flags.SshConfig = None,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     exclusive: flags.Exclusive = False,
     no_wait: flags.NoWait = False,
     dry_run: flags.DryRun = False,
@@ -132,6 +137,11 @@ def push(
     jump: ssh_flags.Jump = None,
     ssh_options: ssh_flags.SshOption = None,
     ssh_config: ssh_flags.SshConfig = None,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     exclusive: flags.Exclusive = False,
     no_wait: flags.NoWait = False,
     dry_run: flags.DryRun = False,
@@ -159,6 +169,11 @@ def status(
     look: Annotated[
         bool, typer.Option("--look", help="Ask hosts whose outcome is unknown whether the command still runs there.")
     ] = False,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     output: flags.Output = Format.TEXT,
 ) -> int:
@@ -167,7 +182,8 @@ def status(
     if look:
         from vigo.cli.look import look_at_lost
 
-        return look_at_lost(task, inventory, output, console)
+        login = ssh_flags.Wanted(ask_password, password_file, password_fd, ask_passphrase, passphrase_file)
+        return look_at_lost(task, inventory, output, console, login)
     from vigo.cli.reading import show_status
 
     return show_status(task, output, console)
@@ -206,6 +222,11 @@ def resume(
     no_wait: flags.NoWait = False,
     force: flags.Force = False,
     operator: flags.Operator = None,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     output: flags.Output = Format.TEXT,
@@ -235,6 +256,11 @@ def rerun(
     force: flags.Force = False,
     confirm: flags.Confirm = None,
     operator: flags.Operator = None,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     output: flags.Output = Format.TEXT,
@@ -257,6 +283,11 @@ def rollback(
     force: flags.Force = False,
     confirm: flags.Confirm = None,
     operator: flags.Operator = None,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     output: flags.Output = Format.TEXT,

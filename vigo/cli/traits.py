@@ -9,7 +9,7 @@ from typing import Annotated, assert_never
 
 import typer
 
-from vigo.cli import flags
+from vigo.cli import flags, ssh_flags
 from vigo.cli.age import say_age
 from vigo.cli.console import Console
 from vigo.cli.flags import Format
@@ -41,6 +41,11 @@ def gather(
     operator: flags.Operator = None,
     confirm: flags.Confirm = None,
     dry_run: flags.DryRun = False,
+    ask_password: ssh_flags.AskPassword = False,
+    password_file: ssh_flags.PasswordFile = None,
+    password_fd: ssh_flags.PasswordFd = None,
+    ask_passphrase: ssh_flags.AskPassphrase = False,
+    passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     output: flags.Output = Format.TEXT,
@@ -61,6 +66,11 @@ def gather(
         operator=operator,
         confirm=confirm,
         dry_run=dry_run,
+        ask_password=ask_password,
+        password_file=password_file,
+        password_fd=password_fd,
+        ask_passphrase=ask_passphrase,
+        passphrase_file=passphrase_file,
         inventory=inventory,
         accept_new_host_keys=accept_new_host_keys,
         output=output,

@@ -13,6 +13,7 @@ from vigo.core.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:  # what `--version` need not load
     from vigo.adapters.ssh import SshTransport
+    from vigo.adapters.ssh_secrets import Credentials
     from vigo.core.inventory import Inventory
     from vigo.core.model import Overrides
     from vigo.core.plan import Policy
@@ -131,6 +132,7 @@ def transport_for(
     accept_new_host_keys: bool = False,
     overrides: Overrides | None = None,
     ssh_config: str | None = None,
+    credentials: Credentials | None = None,
 ) -> SshTransport:
     """Return the SSH transport of one run, with vigo's own known_hosts; `ssh_config` is the flag's value.
 
@@ -146,4 +148,5 @@ def transport_for(
         accept_new=accept_new_host_keys,
         ssh_config=config_files(ssh_config, home_folder()),
         overrides=overrides,
+        credentials=credentials,
     )
