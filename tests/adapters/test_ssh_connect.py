@@ -296,11 +296,15 @@ async def main(user, port, key, known, count):
     ssh = SshSettings(user=user, port=port, identity=key)
     gaps = []
 
+    def now():
+        # Without the time in which other programs had the processor.
+        return time.monotonic() - int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+
     async def beat():
         while True:
-            began = time.monotonic()
+            began = now()
             await asyncio.sleep(0.02)
-            gaps.append(time.monotonic() - began - 0.02)
+            gaps.append(now() - began - 0.02)
 
     room = asyncio.Semaphore(100)
 
@@ -356,7 +360,7 @@ def test_a_dead_name_server_delays_only_those_who_need_it(
     told = f"{min(gaps_ms):.0f}-{max(gaps_ms):.0f}"
     print(f"A20 {case}, {names} names: {worst_late_ms:.0f} ms past the deadline, heartbeat gaps of {told} ms")
     assert worst_late_ms <= LATE_MS
-    assert sorted(gaps_ms)[2] <= 200, "in most runs: what else this machine does is no fault of ours"
+    assert max(gaps_ms) <= 200
 
 
 def _know_nobody(server: socket.socket, answers: bool) -> None:  # noqa: FBT001 - a thread's argument

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -262,8 +263,7 @@ def test_a_hop_that_dies_again_and_again_is_opened_again_as_long_as_it_forwards(
         for _ in range(4):
             host = sshd_farm.host(inside, jump=way)
             done.append(await transport.run(order(host, "echo hi"), Limits(), Sink(), fresh()))
-            _kill(set(bastion.children()) - before)
-            await until(lambda: not set(bastion.children()) - before, what="the hop is dead")
+            await until(lambda: not _kill(set(bastion.children()) - before), what="the hop is dead")
         await transport.close()
         return done
 
@@ -272,7 +272,7 @@ def test_a_hop_that_dies_again_and_again_is_opened_again_as_long_as_it_forwards(
 
 def _hop_dies(farm: Farm, bastion: Server, inside: Server, *, timeout_ms: int) -> tuple[float, float]:
     """Kill the hop's process under two of three commands; return when they were lost, and when a short deadline ended them."""
-    behind, beside = marker(), marker()
+    behind, beside = [marker(), marker()], marker()
     before = set(bastion.children())
 
     async def scenario() -> tuple[float, list[Ended]]:
@@ -284,11 +284,11 @@ def _hop_dies(farm: Farm, bastion: Server, inside: Server, *, timeout_ms: int) -
             return asyncio.create_task(transport.run(order(host, text), limits, Sink(), fresh()))
 
         try:
-            doomed = [start(farm.host(inside, jump=way), f"sh -c 'sleep 60; :' {behind}") for _ in range(2)]
+            doomed = [start(farm.host(inside, jump=way), f"sh -c 'sleep 60; :' {mark}") for mark in behind]
             other = start(farm.host(inside), f"sh -c 'sleep 1; echo fine' {beside}")
-            await until(lambda: len(survivors(behind)) >= 2 and survivors(beside), what="the commands run")
-            _kill(set(bastion.children()) - before)
+            await until(lambda: all(map(survivors, (*behind, beside))), what="the commands run")
             began = time.monotonic()
+            await until(lambda: not _kill(set(bastion.children()) - before), what="the hop is dead")
             lost = await asyncio.gather(*doomed)
             lost_s = time.monotonic() - began
             return lost_s, [*lost, await other, await start(farm.host(inside, jump=way), "echo later")]
@@ -300,16 +300,18 @@ def _hop_dies(farm: Farm, bastion: Server, inside: Server, *, timeout_ms: int) -
     assert [ended.result.outcome for ended in lost] == [Outcome.LOST] * 2, lost
     assert (fine.kept, later.kept) == ((b"fine\n",), (b"later\n",)), (fine, later)
     if timeout_ms > 10_000:
-        for pid in survivors(behind):
+        for pid in itertools.chain.from_iterable(map(survivors, behind)):
             os.kill(pid, signal.SIGKILL)
-    asyncio.run(until(lambda: not survivors(behind), within_s=15, what="the deadline ends them on the host"))
+    gone = until(lambda: not any(map(survivors, behind)), within_s=15, what="the deadline ends them on the host")
+    asyncio.run(gone)
     return lost_s, time.monotonic() - began
 
 
-def _kill(monitors: Iterable[int]) -> None:
-    """Kill processes of sshd and their children: one of them alone would leave the connection up."""
+def _kill(monitors: Collection[int]) -> int:
+    """Kill processes of sshd and their children, without whom the connection would stay up; return how many there were."""
     for monitor in monitors:
-        children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
-        for pid in (*map(int, children), monitor):
-            with suppress(ProcessLookupError):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
+            for pid in (*map(int, children), monitor):
                 os.kill(pid, signal.SIGKILL)
+    return len(monitors)
