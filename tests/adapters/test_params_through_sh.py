@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,20 +56,28 @@ class Bench:
 
     folder: Path
 
-    def run(self, argv: Sequence[str], stdin: bytes = b"", *, to_the_end: bool = False) -> bytes:
-        """Run one command in an empty folder and return what it printed; `to_the_end` waits for all that it started."""
+    def run(
+        self, argv: Sequence[str], stdin: bytes = b"", *, to_the_end: bool = False, stays_open: bool = False
+    ) -> bytes:
+        """Run one command in an empty folder and return what it printed; `to_the_end` waits for all that it started.
+
+        With `stays_open` the standard input does not end before the command: to the wrapper an end is a lost connection.
+        """
         work = self.folder / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         environ = {"PATH": f"{self.folder}/bin:{os.environ['PATH']}", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         environ |= {"LOG": str(self.folder / "log"), "y": "Y", "TIMEFORMAT": ""}
         ended, held = os.pipe()
+        source, sink = os.pipe()
+        writing = threading.Thread(target=_write, args=(sink, stdin, stays_open))
+        writing.start()
         with open(ended, "rb") as end:  # noqa: PTH123 - a descriptor
             try:
                 done = subprocess.run(
                     argv,
                     cwd=work,
-                    input=stdin,
+                    stdin=source,
                     capture_output=True,
                     timeout=60,
                     check=False,
@@ -76,6 +86,10 @@ class Bench:
                 )
             finally:
                 os.close(held)
+                os.close(source)
+                writing.join()
+                if stays_open:
+                    os.close(sink)
             if to_the_end:
                 end.read()  # it ends when nothing is left that could write, also of what no shell waited for
         assert not (work / CANARY).exists(), argv
@@ -120,6 +134,11 @@ def arrive(bench: Bench, values: Sequence[str], place: str) -> None:
         assert bench.run([*shell, "-c", command, "sh"]) == expected, shell
 
 
+def _write(sink: int, data: bytes, stays_open: bool) -> None:  # noqa: FBT001 - a thread's argument
+    with suppress(BrokenPipeError), open(sink, "wb", closefd=not stays_open) as pipe:
+        pipe.write(data)
+
+
 def arrive_wrapped(bench: Bench, value: str) -> None:
     """Send a value as text and as a secret through the wrapper, under every login shell."""
     secret = f".{value}"
@@ -127,7 +146,7 @@ def arrive_wrapped(bench: Bench, value: str) -> None:
     text = render(command, Host("h", "u", traits={"x": value}))
     wire = wrap(text.wire, (("VIGO_PARAM_X", secret),), Limits(), "r1")
     for shell in LOGIN_SHELLS:
-        shown = bench.run([shell, "-c", wire.exec_string], wire.stdin)
+        shown = bench.run([shell, "-c", wire.exec_string], wire.stdin, stays_open=True)
         assert shown == b"1\1%s\1%s" % (value.encode(), secret.encode()), shell
 
 
@@ -166,7 +185,7 @@ def test_a_value_arrives_through_the_wrapper(bench: Bench, value: str) -> None:
 def test_a_secret_that_begins_with_blanks_arrives(bench: Bench) -> None:
     """A secret loses nothing on its way."""
     wire = wrap('printf %s "$VIGO_PARAM_X"', (("VIGO_PARAM_X", "  a"),), Limits(), "r1")
-    assert bench.run(["sh", "-c", wire.exec_string], wire.stdin) == b"  a"
+    assert bench.run(["sh", "-c", wire.exec_string], wire.stdin, stays_open=True) == b"  a"
 
 
 def behaves_like_the_marker(bench: Bench, command: str, value: str) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -60,6 +61,18 @@ def _in_flight(vigo: Vigo, count: int) -> Callable[[], bool]:
     )
 
 
+@pytest.fixture
+def door() -> Iterator[Path]:
+    """Return a path that commands on lab hosts can wait for; make the file, and they go on."""
+    with tempfile.TemporaryDirectory(prefix="vigo-door-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "open"
+
+
+def _until_open(door: Path) -> str:
+    return f"until [ -e {door} ]; do sleep 0.1; done"
+
+
 def test_status_tells_from_another_terminal_while_it_runs(lab: Vigo) -> None:
     """`task status` says running and which hosts have ended, while the run goes on."""
     command = "case $(hostname) in web-01*) echo early;; *) sleep 60;; esac"
@@ -74,11 +87,13 @@ def test_status_tells_from_another_terminal_while_it_runs(lab: Vigo) -> None:
         assert run.wait(timeout=_WAIT_S) == 143
 
 
-def test_the_first_interrupt_lets_running_hosts_finish(lab: Vigo) -> None:
+def test_the_first_interrupt_lets_running_hosts_finish(lab: Vigo, door: Path) -> None:
     """Nothing more starts, what runs completes, the rest is skipped; exit 130 and status cancelled."""
-    with _started(lab, "sleep 2", "--target", "*.web.*", "--batch-size", "2") as run:
+    with _started(lab, _until_open(door), "--target", "*.web.*", "--batch-size", "2") as run:
         _until(_in_flight(lab, 2), "two running hosts")
         run.send_signal(signal.SIGINT)
+        _until(lambda: any(event["kind"] == "task.cancel" for event in lab.events()), "the request on record")
+        door.touch()
         out, err = run.communicate(timeout=_WAIT_S)
     assert (run.returncode, out.count("[complete]"), out.count("[skipped]")) == (130, 2, 2)
     assert "once more kills" in err
@@ -100,15 +115,16 @@ def test_the_second_interrupt_kills_on_the_hosts(lab: Vigo) -> None:
     _until(lambda: not _running(mark), "the end of the command on the hosts")
 
 
-def test_a_run_under_nohup_outlives_its_terminal(lab: Vigo) -> None:
+def test_a_run_under_nohup_outlives_its_terminal(lab: Vigo, door: Path) -> None:
     """Who started it had it ignore SIGHUP: all hosts run, where without `nohup` none would start any more."""
-    words = lab.command("task", "run", "sleep 1", "--target", "*.web.*", "--batch-size", "2")
+    words = lab.command("task", "run", _until_open(door), "--target", "*.web.*", "--batch-size", "2")
     with subprocess.Popen(
         ["nohup", *words], env=lab.env, cwd=lab.home, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as run:  # fmt: skip
         _until(_in_flight(lab, 2), "two running hosts")
         run.send_signal(signal.SIGHUP)
+        door.touch()
         out, err = run.communicate(timeout=_WAIT_S)
     assert (run.returncode, out.count("[complete]")) == (0, 4), err
 
@@ -180,12 +196,13 @@ def test_without_standard_input_nobody_can_say_yes(lab: Vigo) -> None:
     assert "Status:   blocked\n" in lab("task", "status").out
 
 
-def test_what_a_failing_journal_cannot_hold_is_told(lab: Vigo) -> None:
+def test_what_a_failing_journal_cannot_hold_is_told(lab: Vigo, door: Path) -> None:
     """A journal that others keep locked stops the run, exit 7; how the running hosts ended stands on the terminal."""
-    with _started(lab, "sleep 1; exit 3", "--target", "*.web.*", "--batch-size", "2") as run:
+    with _started(lab, f"{_until_open(door)}; exit 3", "--target", "*.web.*", "--batch-size", "2") as run:
         _until(_in_flight(lab, 2), "two running hosts")
         with closing(sqlite3.connect(lab.home / "data" / "journal.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
+            door.touch()
             out, err = run.communicate(timeout=_WAIT_S)
     assert (run.returncode, out.count("---")) == (7, 0), err
     assert all(f"web-0{number}.example.com: [failed] exit=3" in err for number in (1, 2)), err
