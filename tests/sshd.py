@@ -271,7 +271,8 @@ def order(host: Host, command: str) -> Order:
 
 def make_key(path: Path, *, passphrase: str = "", kind: str = "ed25519") -> Path:
     """Make a key pair and return the private one's path."""
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "vigo test", "-f", str(path)], check=True)
+    argv = ["ssh-keygen", "-q", "-t", kind, "-a", "1", "-N", passphrase, "-C", "vigo test", "-f", str(path)]
+    subprocess.run(argv, check=True)  # one round: a passphrase is there to be asked for, not to be guessed
     path.with_suffix(".pub").chmod(0o644)
     return path
 

@@ -27,7 +27,7 @@ REFUSALS_MAX: Final = 3
 _QUESTIONS_MAX: Final = 8
 """How many questions one login may ask."""
 _QUESTION_CHARS_MAX: Final = 200
-_PASSWORD = re.compile(r"(\(?[\w.@-]+\)?\s+|[\w.@-]+'s\s+)?password( for [\w.@-]+)?\s*:?\s*", re.IGNORECASE)
+_PASSWORD = re.compile(r"(\([\w.@-]+\)\s+|[\w.@-]+'s\s+)?password(\s+for\s+[\w.@-]+)?\s*:?", re.IGNORECASE)
 """What servers ask when they mean the password that was given: `Password:`, `(ops@web) Password:`, `ops@web's password:`."""
 _EXPIRED = re.compile(r"\b(new|current|retype|change)\b.*password", re.IGNORECASE)
 _BY_SECRET: Final = frozenset({"password", "keyboard-interactive"})
