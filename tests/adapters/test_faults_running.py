@@ -7,10 +7,12 @@ import hashlib
 import random
 import shlex
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import asyncssh
 import psutil
 import pytest
 
@@ -146,6 +148,37 @@ def test_b23_new_keys_in_the_middle_of_output_lose_nothing(sshd_farm: Farm) -> N
     assert ended.result.outcome is Outcome.COMPLETE, ended
     assert ended.result.stdout.sha256 == everything.hexdigest()
     assert times > 20
+
+
+async def without_a_status(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Carry a command out as a server does, and close its channel without a word on how it ended."""
+    pipe = asyncio.subprocess.PIPE
+    assert process.command is not None
+    child = await asyncio.create_subprocess_shell(process.command, stdin=pipe, stdout=pipe, stderr=pipe)
+    await process.redirect(child.stdin, child.stdout, child.stderr, send_eof=False)
+    await child.wait()
+    process.close()
+
+
+def test_b16_a_session_that_ends_without_a_status_is_lost(sshd_farm: Farm, server: Server, tmp_path: Path) -> None:
+    """The command ran and nobody says how it ended: `lost`, never `complete`, and it ran once; twenty times."""
+    count, alias = tmp_path / "runs", f"[127.0.0.1]:{server.port}"
+
+    async def scenario() -> list[Ended]:
+        serving = await asyncssh.listen(
+            "127.0.0.1", 0, server_host_keys=[str(server.directory / "host_key")],
+            authorized_client_keys=f"{sshd_farm.key}.pub", process_factory=without_a_status, encoding=None,
+        )  # fmt: skip
+        async with serving:
+            host = sshd_farm.host(server, port=serving.get_port(), host_key_alias=alias)
+            limits = Limits(timeout_ms=20_000)
+            told = [await at_once(sshd_farm.transport(), [host], f"echo >> {count}", limits) for _ in range(20)]
+        return [ended for [ended] in told]
+
+    ended = asyncio.run(scenario())
+    print(f"B16 no status: {Counter(str(one.result.outcome) for one in ended)}, ran {_lines(count)} times")
+    assert {one.result.outcome for one in ended} == {Outcome.LOST}, ended[0]
+    assert _lines(count) == 20
 
 
 # --- slow ways
