@@ -7,17 +7,16 @@ import copy
 import os
 import pickle
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import asyncssh
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sshd import Farm, Server, Sink, free_port, fresh, make_key, order
+from tests.asking import LET_IN, OTP, RIGHT, Asking, serving
+from tests.sshd import Farm, Server, Sink, fresh, make_key, order
 from vigo.adapters.ssh_auth import REFUSALS_MAX, Gate
 from vigo.adapters.ssh_keys import unlock
 from vigo.adapters.ssh_secrets import Credentials, Secret, read_descriptor, read_file
@@ -25,7 +24,7 @@ from vigo.core.errors import UsageError
 from vigo.core.model import Ended, Hop, Host, Limits, Outcome, Reason, SshSettings
 from vigo.core.plan import Policy
 
-RIGHT, WRONG = "r1ght-horse", "wr0ng-horse"
+WRONG = "wr0ng-horse"
 
 
 def credentials(password: str = RIGHT, ask: Callable[[str, bool], str | None] | None = None) -> Credentials:
@@ -182,104 +181,6 @@ def test_a_turn_that_was_not_used_counts_for_nothing() -> None:
 # --- servers that ask ------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Asking:
-    """An SSH server that takes what a test says it takes, and keeps what it was given."""
-
-    passwords: dict[str, str] = field(default_factory=dict)
-    """Address -> the right password; RIGHT where none is named."""
-    rounds: Sequence[Sequence[tuple[str, bool, str]]] = ()
-    """Keyboard-interactive: prompts, whether they may be shown, and the right answers. Empty: it takes passwords."""
-    given: list[tuple[str, str]] = field(default_factory=list)
-    """Address and password or answer, in order."""
-    expired: bool = False
-
-    def __call__(self, address: str) -> asyncssh.SSHServer:
-        """Return what answers one connection."""
-        return _Door(self, address)
-
-
-class _Door(asyncssh.SSHServer):
-    def __init__(self, asking: Asking, address: str) -> None:
-        self._asking = asking
-        self._address = address
-        self._round = 0
-
-    def begin_auth(self, username: str) -> bool:
-        del username
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return not self._asking.rounds
-
-    def validate_password(self, username: str, password: str) -> bool:
-        del username
-        self._asking.given.append((self._address, password))
-        if self._asking.expired:
-            raise asyncssh.PasswordChangeRequired("too old")
-        return password == self._asking.passwords.get(self._address, RIGHT)
-
-    def kbdint_auth_supported(self) -> bool:
-        return bool(self._asking.rounds)
-
-    def get_kbdint_challenge(
-        self, username: str, lang: str, submethods: str
-    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
-        del username, lang, submethods
-        return "", "Corp\x1b[31m login", "", self._prompts()
-
-    def _prompts(self) -> list[tuple[str, bool]]:
-        return [(prompt, echo) for prompt, echo, _ in self._asking.rounds[self._round]]
-
-    def validate_kbdint_response(
-        self, username: str, responses: Sequence[str]
-    ) -> bool | tuple[str, str, str, list[tuple[str, bool]]]:
-        del username
-        self._asking.given += [(self._address, response) for response in responses]
-        if list(responses) != [answer for *_, answer in self._asking.rounds[self._round]]:
-            return False
-        self._round += 1
-        return True if self._round == len(self._asking.rounds) else ("", "", "", self._prompts())
-
-
-LET_IN = Reason.NO_SHELL
-"""How a run ends on such a server after the login: it has nothing that could run a command."""
-
-
-def _no_shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    process.exit(0)
-
-
-@asynccontextmanager
-async def serving(asking: Asking, addresses: Sequence[str], tmp_path: Path) -> AsyncIterator[list[Host]]:
-    """Serve these addresses, and return the hosts."""
-    key, known, port = asyncssh.generate_private_key("ssh-ed25519"), tmp_path / "known", free_port(addresses[0])
-    public = key.export_public_key().decode().strip()
-    known.write_text("".join(f"[{address}]:{port} {public}\n" for address in addresses))
-
-    def owner(address: str) -> Callable[[], asyncssh.SSHServer]:
-        return lambda: asking(address)
-
-    acceptors = [
-        await asyncssh.listen(
-            address,
-            port,
-            server_host_keys=[key],
-            server_factory=owner(address),
-            process_factory=_no_shell,
-            encoding=None,
-        )
-        for address in addresses
-    ]
-    ssh = SshSettings(user="ops", port=port, identity="/nowhere", known_hosts=str(known), agent=False)
-    try:
-        yield [Host(f"h{number:02}", "u", address, ssh=ssh) for number, address in enumerate(addresses)]
-    finally:
-        for acceptor in acceptors:
-            acceptor.close()
-            await acceptor.wait_closed()
-
-
 def run_on(
     asking: Asking, count: int, with_: Credentials | None, tmp_path: Path, *, times: int = 1
 ) -> tuple[list[Ended], Asking]:
@@ -322,6 +223,17 @@ def test_a_wrong_password_is_tried_at_three_hosts_of_twenty(tmp_path: Path) -> N
         assert WRONG not in ended.result.detail
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize(("password", "attempts"), [(WRONG, REFUSALS_MAX), (RIGHT, 50)])
+def test_fifty_hosts_get_a_password_once_each_at_most(tmp_path: Path, password: str, attempts: int) -> None:
+    """A12: a wrong one costs no account; a right one opens all of them."""
+    for _ in range(5):
+        done, asked = run_on(Asking(), 50, credentials(password), tmp_path)
+        assert len(asked.given) == len(set(asked.given)) == attempts
+        assert set(outcomes(done)) == {LET_IN if password == RIGHT else Reason.AUTH}
+    print(f"A12 {'right' if password == RIGHT else 'wrong'} password, 50 hosts: {attempts} attempts")
+
+
 def test_after_one_host_has_taken_it_every_host_gets_it_once(tmp_path: Path) -> None:
     """Two hosts with another password cost nobody else the login, and are told."""
     odd = {"127.0.78.1": "other", "127.0.78.2": "another"}
@@ -343,10 +255,6 @@ def test_a_password_that_has_to_be_changed_is_not(tmp_path: Path) -> None:
     done, asked = run_on(Asking(expired=True), 1, credentials(), tmp_path)
     assert (outcomes(done), len(asked.given)) == ([Reason.AUTH], 1)
     assert "the server wants it changed: log in once with ssh as ops" in done[0].result.detail
-
-
-OTP = ([("Password: ", False, RIGHT)], [("Verification code\x1b[2J: ", True, "123456")])
-"""As PAM asks with a second factor."""
 
 
 def test_what_a_host_asks_beside_the_password_is_asked_of_the_operator(tmp_path: Path) -> None:
