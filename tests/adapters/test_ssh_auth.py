@@ -385,7 +385,7 @@ def test_a_jump_host_is_never_given_the_password(sshd_farm: Farm, insider: str) 
 
 
 @pytest.mark.sshd
-@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+@pytest.mark.parametrize("kind", ["ed25519", pytest.param("rsa", marks=pytest.mark.faults)])
 def test_an_unlocked_key_is_a_key_like_any_other(
     sshd_farm: Farm, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,12 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.asking import OTP, RIGHT, Asking, served
 from tests.cli.conftest import Vigo
 from tests.sshd import Farm, Server, make_key
+from vigo.cli.ssh_flags import Reach, Wanted
+from vigo.core.errors import UsageError
 
 pytestmark = [pytest.mark.sshd, pytest.mark.timeout(300)]
 
@@ -49,7 +52,7 @@ def fleet(vigo: Vigo, sshd_farm: Farm, server: Server, insider: str) -> Vigo:
     return vigo
 
 
-def test_a_password_comes_from_a_file_and_a_rerun_wants_it_again(fleet: Vigo) -> None:
+def test_a_password_comes_from_a_file_and_a_rerun_takes_it_from_a_descriptor(fleet: Vigo) -> None:
     """On record is that there was one; no more."""
     done = fleet(*RUN, "--password-file", "password")
     assert (done.code, "web-01 [complete]" in done.out) == (0, True), done
@@ -58,36 +61,39 @@ def test_a_password_comes_from_a_file_and_a_rerun_wants_it_again(fleet: Vigo) ->
     again = ("task", "rerun", dispatched["task"], "--only", "complete")
     alone = fleet(*map(str, again))
     assert (alone.code, "--password-file" in alone.err) == (2, True), alone
-    assert fleet(*map(str, again), "--password-file", "password").code == 0
-    assert len([event for event in fleet.events() if event["kind"] == "task.dispatch"]) == 2
+    argv = ["sh", "-c", 'exec "$@" --password-fd 3 3<password', "sh", *fleet.command(*map(str, again))]
+    done_again = subprocess.run(argv, cwd=fleet.home, env=fleet.env, capture_output=True, check=False, timeout=60)
+    assert (done_again.returncode, b"web-01 [complete]" in done_again.stdout) == (0, True), done_again
     stored = b"".join(path.read_bytes() for path in (fleet.home / "data").rglob("*") if path.is_file())
     assert RIGHT.encode() not in stored
 
 
-def test_a_password_comes_over_a_descriptor(fleet: Vigo) -> None:
-    """As a program hands it over."""
-    shell = 'exec "$@" --password-fd 3 3<password'
-    argv = ["sh", "-c", shell, "sh", *fleet.command(*RUN)]
-    done = subprocess.run(argv, cwd=fleet.home, env=fleet.env, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, "web-01 [complete]" in done.stdout) == (0, True), done
+def test_what_cannot_be_had_is_refused_before_anything_is_on_record(fleet: Vigo) -> None:
+    """Exit 2, the flag and the way out."""
+    done = fleet(*RUN, "--ask-password")
+    assert (done.code, done.out) == (2, ""), done
+    assert "no terminal to ask on; give --password-file FILE" in done.err
+    assert fleet.events() == []
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    "flags",
     [
-        (["--ask-password"], "no terminal to ask on; give --password-file FILE"),
-        (["--ask-password", "--password-file", "password"], "two places for one secret"),
-        (["--password-file", "open"], "chmod 600 open"),
-        (["--password-fd", "9"], "--password-fd 9: cannot be read"),
+        {"ask_password": True, "password_file": "f"},
+        {"ask_password": True, "password_fd": 0},
+        {"password_file": "f", "password_fd": 0},
+        {"ask_passphrase": True, "passphrase_file": "f"},
     ],
 )
-def test_what_cannot_be_had_is_refused_before_anything_is_on_record(fleet: Vigo, flags: list[str], told: str) -> None:
-    """Exit 2, the flag and the way out."""
-    (fleet.home / "open").write_text(RIGHT)
-    (fleet.home / "open").chmod(0o644)
-    done = fleet(*RUN, *flags)
-    assert (done.code, told in done.err, done.out) == (2, True, ""), done
-    assert fleet.events() == []
+def test_one_secret_comes_from_one_place(flags: dict[str, Any]) -> None:
+    """Two are a slip; what a recorded task had is asked for only where the flags name no place."""
+    with pytest.raises(UsageError, match="two places for one secret"):
+        Wanted(**flags).check()
+    for name, value in flags.items():
+        Wanted(**{name: value}).check()
+        assert Wanted(**{name: value}).again(Reach(has_password=True, has_passphrase=True)).password
+    assert Wanted().again(Reach(has_password=True)) == Wanted(ask_password=True)
+    assert Wanted(password_file="f").again(Reach(has_password=True)) == Wanted(password_file="f")
 
 
 def test_the_password_is_asked_for_once_before_the_dispatch_and_not_shown(fleet: Vigo) -> None:
@@ -123,8 +129,6 @@ def test_keys_are_unlocked_on_the_terminal(fleet: Vigo, sshd_farm: Farm, tmp_pat
         child.sendline("open sesame")
         child.expect_exact("2 complete")
         assert "passphrase" not in (child.before or "")
-    closed = fleet(*RUN)
-    assert (closed.code, closed.out.count("--ask-passphrase")) == (1, 2), closed.out
 
 
 def test_a_code_is_asked_for_on_the_terminal_with_the_hosts_name(fleet: Vigo, tmp_path: Path) -> None:
