@@ -233,7 +233,9 @@ def test_names_that_do_not_resolve_are_named(sshd_farm: Farm, server: Server, mo
     async def scenario() -> tuple[Ended, Ended]:
         transport = sshd_farm.transport(SHORT)
         dead = [sshd_farm.host(server, address=f"dead{number}.example") for number in range(40)]
-        waiting = [asyncio.create_task(transport.run(order(host, "echo hi"), Limits(), Sink(), fresh())) for host in dead]
+        waiting = [
+            asyncio.create_task(transport.run(order(host, "echo hi"), Limits(), Sink(), fresh())) for host in dead
+        ]
         good = await transport.run(order(sshd_farm.host(server), "echo hi"), Limits(), Sink(), fresh())
         assert not any(task.done() and task.result().result.outcome is Outcome.COMPLETE for task in waiting)
         return good, (await asyncio.gather(*waiting))[-1]

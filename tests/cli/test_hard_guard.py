@@ -349,9 +349,7 @@ def test_the_interface_for_python_does_not_pass_it(site: Site) -> None:
     for attempt in _made_without_the_guard(host):
         with pytest.raises((TypeError, ValueError, AttributeError)):
             attempt()
-    transport = SshTransport(
-        policy=Policy(), known_hosts=site.home / "known", accept_new=True, ssh_config=None
-    )
+    transport = SshTransport(policy=Policy(), known_hosts=site.home / "known", accept_new=True, ssh_config=None)
     for no_order in (STOP, Text(STOP), clear(host, Text(STOP)), object.__new__(Order)):
         with pytest.raises((TypeError, AttributeError)):
             asyncio.run(transport.run(no_order, Limits(), _Deaf(), "m"))  # type: ignore[arg-type]

@@ -121,7 +121,9 @@ def _dispatched_payload(event: TaskDispatched) -> Payload:
         "reach": [list(pair) for pair in event.reach],
         "texts_sha256": event.texts_sha256,
         "secret_params": list(event.secret_params),
-        **({} if event.push is None else {"push": {part.name: getattr(event.push, part.name) for part in fields(Push)}}),
+        **(
+            {} if event.push is None else {"push": {part.name: getattr(event.push, part.name) for part in fields(Push)}}
+        ),
     }
 
 

@@ -36,10 +36,6 @@ def _first(word: str) -> tuple[int, int, list[str]] | None:
     complete: tuple[int, int, list[str]] | None = None
     i = 0
     while i < len(word):
-        special = _SPECIAL.search(word, i)
-        if special is None:
-            return complete
-        i = special.start()
         char = word[i]
         if char in "\\'\"$`":
             i = _pass(word, i)

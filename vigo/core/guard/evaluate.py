@@ -7,6 +7,7 @@ in `calls`; here is only the order in which calls come and what is known when th
 from __future__ import annotations
 
 import re
+from itertools import product
 from typing import assert_never
 
 from vigo.core.guard import expand
@@ -30,16 +31,21 @@ from vigo.core.guard.syntax import (
     Subshell,
     parse,
 )
-from vigo.core.guard.words import ALTERNATIVES_MAX, EMPTY, HOLE, UNKNOWN, Value, Word, combinations, concat, join
+from vigo.core.guard.words import (
+    ALTERNATIVES_MAX,
+    EMPTY,
+    HOLE,
+    Value,
+    Word,
+    concat,
+    join,
+)
 
 DEPTH_MAX = 16
 ITERATIONS_MAX = 8
+COMBINATIONS_MAX = 8
 FUNCTION_MAX = 400
-INERT_COST = 3
-SUBSTITUTION_COST = 8
 
-_KEY = re.compile(r"\A\[[^]]*\]=")
-"""What stands before an element that says where it belongs."""
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^]]*)\])?(\+?)=(.*)", re.DOTALL)
 
 
@@ -56,7 +62,6 @@ class Evaluator:
         self.depth = depth
         self.loops = 0
         self.stdin: Value | None = None
-        self.heard = False
 
     # -- entries -----------------------------------------------------------------------------------------------------
 
@@ -67,24 +72,17 @@ class Evaluator:
         return self.node(program.body, stdin)
 
     def _parse(self) -> Program:
-        program = self._read(self.source.text)
+        self.session.spend_text(len(self.source.text))
+        program = parse(scan(self.source.text))
         if program.broken:
             self.session.broken(self.source, program.broken)
-        return program
-
-    def _read(self, text: str) -> Program:
-        program = self.session.programs.get(text)
-        if program is None:
-            self.session.spend_text(len(text))
-            program = self.session.programs[text] = parse(scan(text))
-            self.session.spend(program.size)
         return program
 
     def code(self, text: str, span: tuple[int, int], stdin: Value | None = None, *, own: State | None = None) -> Value:
         """Read a text as code in this shell, or in a shell of its own; what it prints."""
         source = self.session.place(text, span)
         inner = Evaluator(self.session, self.calls, source, own or self.state, self.depth + 1)
-        inner.loops, inner.heard = self.loops, self.heard
+        inner.loops = self.loops
         printed = inner.run(stdin)
         if own is None:
             self.state.become(inner.state)
@@ -94,18 +92,8 @@ class Evaluator:
 
     def node(self, node: Node, stdin: Value | None) -> Value:
         """Walk one node; what it prints."""
-        self.session.deeper()
-        printed = self._walk(node, stdin)
-        self.session.higher()
-        return printed
-
-    def _copied(self) -> State:
-        self.session.spend(1 + len(self.state.variables) // 64)
-        return self.state.copy()
-
-    def spend(self, count: int) -> None:
-        """Count work that a word makes."""
-        self.session.spend(count)
+        with self.session.deeper():
+            return self._walk(node, stdin)
 
     def _walk(self, node: Node, stdin: Value | None) -> Value:
         match node:
@@ -145,10 +133,10 @@ class Evaluator:
                 self._rejoin(skipped)
                 skipped = []
             elif joined == "&&":
-                skipped.append(self._copied())
-            before = self._copied() if joined == "||" else None
+                skipped.append(self.state.copy())
+            before = self.state.copy()
             printed.append(self.node(item, stdin))
-            if before is not None:
+            if joined == "||":
                 self.state.become(meet([before, self.state]))
         self._rejoin(skipped)
         return concat(*printed) if printed else EMPTY
@@ -158,16 +146,14 @@ class Evaluator:
             self.state.become(meet([self.state, *skipped]))
 
     def _apart(self, node: Node, stdin: Value | None) -> Value:
-        kept, self.state = self.state, self._copied()
+        kept, self.state = self.state, self.state.copy()
         printed = self.node(node, stdin)
         self.state = kept
         return printed
 
     def _pipeline(self, node: Pipeline, stdin: Value | None) -> Value:
         flow = stdin
-        heard = self.heard
-        for left, stage in enumerate(node.stages, 1 - len(node.stages)):
-            self.heard = heard or left < 0
+        for stage in node.stages:
             flow = self._apart(stage, flow)
         return flow if flow is not None else EMPTY
 
@@ -179,7 +165,7 @@ class Evaluator:
         for at, body in enumerate(node.bodies):
             if at < len(node.conditions):
                 self.node(node.conditions[at], stdin)
-            start = self._copied()
+            start = self.state.copy()
             suppose(self.state, self.source.text, node.conditions[at : at + 1])
             printed.append(self.node(body, stdin))
             ends.append(self.state)
@@ -189,13 +175,13 @@ class Evaluator:
 
     def _loop(self, node: Loop, stdin: Value | None) -> Value:
         printed: list[Value] = []
-        states = [self._copied()]
+        states = [self.state.copy()]
         for _ in range(1 if self.loops else 2):
             self.loops += 1
             self.node(node.condition, stdin)
             printed.append(self.node(node.body, stdin))
             self.loops -= 1
-            states.append(self._copied())
+            states.append(self.state.copy())
             self.state.dead = False
         self.state = meet(states)
         return concat(*printed)
@@ -211,22 +197,20 @@ class Evaluator:
             rounds = rounds[: len(rounds) - len(rest)]
             rounds.extend(tuple(v[0] for v in rest[at : at + ALTERNATIVES_MAX]) for at in range(0, len(rest), 16))
         printed: list[Value] = []
-        states = [self._copied()]
+        states = [self.state.copy()]
         for value in rounds:
             self.state.variables[name] = value
             self.loops += 1
             printed.append(self.node(node.body, stdin))
             self.loops -= 1
-            states.append(self._copied())
+            states.append(self.state.copy())
             self.state.dead = False
         self.state = meet(states[-2:])
         return concat(*printed) if printed else EMPTY
 
     def _redirected(self, node: Redirected, stdin: Value | None) -> Value:
         fed = self._input(node.redirects, stdin)
-        heard, self.heard = self.heard, self.heard or any(redirect.writes for redirect in node.redirects)
         printed = self.node(node.body, fed)
-        self.heard = heard
         return self._output(node.redirects, printed)
 
     # -- commands ----------------------------------------------------------------------------------------------------
@@ -242,27 +226,20 @@ class Evaluator:
         if node.words:
             kept = {name: self.state.variables.get(name) for name in own}
             self.state.variables.update(own)
-            heard, self.heard = self.heard, self.heard or any(redirect.writes for redirect in node.redirects)
-            printed = self._called(node, fed)
-            self.heard = heard
+            printed = join(*(self.calls.call(words, fed, self) for words in self._alternatives(node)))
             for name, value in kept.items():
                 self.state.variables.pop(name, None)
                 if value is not None:
                     self.state.variables[name] = value
         return self._output(node.redirects, printed)
 
-    def _called(self, node: Command, stdin: Value | None) -> Value:
-        """Call what the words may be; what does nothing but print is passed over where nobody reads it."""
-        expanded = [self.expand(span) for span in node.words]
-        if not self.heard and self.calls.inert(expanded, self):
-            self.session.step(INERT_COST)
-            return UNKNOWN
+    def _alternatives(self, node: Command) -> list[tuple[Word, ...]]:
         choices: list[list[tuple[Word, ...]]] = []
-        for span, alternatives in zip(node.words, expanded, strict=True):
+        for span in node.words:
             where = self.source.locate(*span)
-            choices.append([tuple([Word(field, where) for field in fields]) for fields in alternatives])
-        combined = [sum(combination, ()) for combination in combinations(choices)]
-        return join(*[self.calls.call(words, stdin, self) for words in [some for some in combined if some] or [()]])
+            choices.append([tuple(Word(field, where) for field in fields) for fields in self.expand(span)])
+        combined = [sum(combination, ()) for combination in _combinations(choices)]
+        return [words for words in combined if words] or [()]
 
     def expand(self, span: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
         """Expand the word at a place of this text into its fields, one list for each alternative."""
@@ -298,12 +275,15 @@ class Evaluator:
     def _assign_array(self, name: str, inner: str, plus: str, at: int) -> None:
         words: list[str] = []
         for span in self._words_of(inner):
-            raw = _KEY.sub("", inner[span[0] : span[1]])
+            raw = re.sub(r"^\[[^]]*\]=", "", inner[span[0] : span[1]])
             words.extend(field for choice in expand.fields(self, raw, at) for field in choice)
-        self.state.assign_array(name, words, adds=bool(plus))
+        before = self.state.arrays.get(name, ()) if plus else ()
+        self.state.arrays[name] = (*before, *words)[:256]
+        self.state.variables.pop(name, None)
 
     def _words_of(self, inner: str) -> list[tuple[int, int]]:
-        program = self._read(": " + inner.replace("\n", " "))
+        self.session.spend_text(len(inner))
+        program = parse(scan(": " + inner.replace("\n", " ")))
         first = program.body.items[0] if program.body.items else None
         return [(start - 2, end - 2) for start, end in first.words[1:]] if isinstance(first, Command) else []
 
@@ -351,7 +331,24 @@ class Evaluator:
 
     def variable(self, name: str) -> Value | None:
         """Return what a variable may hold; None when nothing is known to have set it."""
-        return self.state.lookup(name)
+        state = self.state
+        if name == "PWD":
+            return state.cwd
+        if name in state.arrays and name not in state.variables:
+            return state.arrays[name][:1] or EMPTY
+        if name.isdigit():
+            return self._positional(int(name))
+        if name == "#":
+            return None if state.args is None else (str(len(state.args)),)
+        return state.variables.get(name)
+
+    def _positional(self, number: int) -> Value | None:
+        args = self.state.args
+        if number == 0:
+            return self.state.variables.get("0")
+        if args is None:
+            return None
+        return (args[number - 1],) if number <= len(args) else EMPTY
 
     def fields_of(self, name: str) -> tuple[str, ...] | None:
         """Return the fields of an array, or of the positional parameters."""
@@ -359,7 +356,9 @@ class Evaluator:
 
     def assign(self, name: str, value: Value) -> None:
         """Set a variable."""
-        self.state.assign(name, value)
+        self.state.variables[name] = value
+        if name in self.state.arrays:
+            self.state.arrays[name] = value
 
     def substitute(self, code: str, at: int) -> Value:
         """Run a command substitution in a shell of its own; what it prints, less the last line ends."""
@@ -367,12 +366,9 @@ class Evaluator:
         if stripped.startswith("<") and not stripped.startswith(("<<", "<(")):
             code = f"cat {code}"
             at -= len("cat ")
-        self.session.spend(SUBSTITUTION_COST)
         where = self.source.locate(at, at + len(code))
         source = Source(code, None if self.source.at is None else where[0], where)
-        inner = Evaluator(self.session, self.calls, source, self._copied(), self.depth + 1)
-        inner.heard = True
-        printed = inner.run(self.stdin)
+        printed = Evaluator(self.session, self.calls, source, self.state.copy(), self.depth + 1).run(self.stdin)
         return tuple(dict.fromkeys(text.rstrip("\n") for text in printed))
 
     def process(self, code: str, at: int, *, feeds: bool) -> str:
@@ -384,10 +380,21 @@ class Evaluator:
     def call_function(self, body: Body, args: tuple[str, ...], stdin: Value | None) -> Value:
         """Run a function's body with its own positional parameters."""
         inner = Evaluator(self.session, self.calls, body.source, self.state, self.depth + 1)
-        inner.loops, inner.heard = self.loops, self.heard
+        inner.loops = self.loops
         kept, self.state.args = self.state.args, args
         inner.stdin = stdin
         printed = inner.node(body.node, stdin)
         inner.state.args, inner.state.dead = kept, False
         self.state.become(inner.state)
         return printed
+
+
+def _combinations(choices: list[list[tuple[Word, ...]]]) -> list[tuple[tuple[Word, ...], ...]]:
+    """Combine the alternatives of words; beyond the bound each alternative is still seen once."""
+    total = 1
+    for choice in choices:
+        total *= max(1, len(choice))
+    if total <= COMBINATIONS_MAX:
+        return list(product(*choices))
+    longest = max(map(len, choices))
+    return [tuple(choice[min(at, len(choice) - 1)] for choice in choices) for at in range(longest)]

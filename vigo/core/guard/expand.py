@@ -31,12 +31,6 @@ Choice = str | Fields
 """What one piece becomes: text, or for `"$@"` and arrays a list of fields."""
 
 
-_LITERAL = re.compile(r"[\w./:,%^@=-]+", re.ASCII)
-"""A word in which nothing can be expanded."""
-_SIMPLE = re.compile(r"""'(?P<said>[^']*)'|"\$(?P<brace>\{)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?(brace)\})\"""", re.ASCII)
-"""A word that is one quotation, or one variable within double quotes."""
-
-
 class Scope(Protocol):
     """What expansion asks of the evaluation around it."""
 
@@ -52,21 +46,14 @@ class Scope(Protocol):
     def substitute(self, code: str, at: int) -> Value:
         """Run a command substitution; the text it prints."""
 
-    def spend(self, count: int) -> None:
-        """Count work."""
-
     def process(self, code: str, at: int, *, feeds: bool) -> str:
         """Run a process substitution; the name of the file it stands for."""
 
 
 def fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
     """Expand a word that stands as an argument: for each alternative, the fields it becomes."""
-    if _LITERAL.fullmatch(raw):
+    if raw.isalnum():
         return ((raw,),)
-    simple = _SIMPLE.fullmatch(raw)
-    if simple:
-        name = simple["name"]
-        return ((simple["said"],),) if name is None else tuple((text,) for text in scope.variable(name) or UNKNOWN)
     per_word = [_fields(scope, word, at) for word in brace_expand(raw)]
     if len(per_word) == 1:
         return per_word[0]
@@ -79,9 +66,7 @@ def fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
 def single(scope: Scope, raw: str, at: int, *, assigned: bool = False) -> Value:
     """Expand a word that does not split: an assignment's value, a redirection's target, a here-string."""
     values: list[Value] = []
-    pieces = _Pieces(scope, raw, at, assigned=assigned).read()
-    scope.spend(2 + len(pieces))
-    for choices, splits in pieces:
+    for choices, splits in _Pieces(scope, raw, at, assigned=assigned).read():
         flat = tuple(choice if isinstance(choice, str) else " ".join(choice) for choice in choices)
         values.append(tuple(map(literal, flat)) if assigned and not splits else flat)
     return concat(*values) if values else EMPTY
@@ -97,11 +82,9 @@ def body(scope: Scope, raw: str, at: int) -> Value:
 
 def _fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
     pieces = _Pieces(scope, raw, at).read()
-    scope.spend(2 + len(pieces))
     separators = scope.variable("IFS") or (" \t\n",)
     combinations = list(islice(product(*(choices for choices, _ in pieces)), ALTERNATIVES_MAX))
     splits = [split for _, split in pieces]
-    scope.spend(len(combinations) * len(pieces) // 4)
     out = [_assemble(combination, splits, separators[0]) for combination in combinations]
     return tuple(dict.fromkeys(out))
 
@@ -125,7 +108,7 @@ def _assemble(combination: tuple[Choice, ...], splits: list[bool], separators: s
     return tuple(done) if current is None else (*done, current)
 
 
-_PLAIN = re.compile(r"(?:[^\\'\"$`~@!?*+<>]++|[@!?*+<>](?!\())++")
+_PLAIN = re.compile(r"[^\\'\"$`~@!?*+<>\[]+")
 _IN_QUOTES = re.compile(r"[^\\\"$`]+")
 _IN_BODY = re.compile(r"[^\\$`]+")
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
@@ -149,7 +132,6 @@ class _Pieces:
                 self._add(globbed(match.group()))
                 i = match.end()
             else:
-                self._scope.spend(1)
                 i = self._piece(i, end)
         return self.out
 
@@ -210,7 +192,6 @@ class _Pieces:
                 self._add(match.group())
                 i = match.end()
                 continue
-            self._scope.spend(1)
             char = self._raw[i]
             if char == '"':
                 return i + 1
@@ -227,10 +208,9 @@ class _Pieces:
 
     def _expansion(self, i: int, *, quoted: bool) -> int:
         raw = self._raw
-        match = _NAME.match(raw, i)
-        stop = match.end() if match else expansion_end(raw, i, quoted=quoted)
-        self._scope.spend((stop - i) // 32)
+        stop = expansion_end(raw, i, quoted=quoted)
         piece = raw[i:stop]
+        match = _NAME.fullmatch(piece)
         if match:
             self._parameter(match.group(1), quoted=quoted)
         elif piece.startswith("`"):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vigo.core.guard.finding import Finding, Layer
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.state import Body, Source, State
-from vigo.core.guard.syntax import Program
 from vigo.core.guard.words import HOLE, Value, Word
 
 STEPS_MAX = 2_048
-WORK_MAX = 5_000
-STEP_COST = 6
 DEPTH_MAX = 100
 TEXT_TOTAL_MAX = 98_304
 NOTES_MAX = 16
@@ -43,8 +41,6 @@ class Shell(Protocol):
     session: Session
     state: State
     source: Source
-    heard: bool
-    """Somebody on the way reads what is printed: another stage, a substitution, a file."""
 
     def code(self, text: str, span: tuple[int, int], stdin: Value | None = None, *, own: State | None = None) -> Value:
         """Read a text as code, in this shell or one of its own; what it prints."""
@@ -61,9 +57,6 @@ class CallPort(Protocol):
 
     def call(self, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         """Carry out one call; what it prints."""
-
-    def inert(self, words: Sequence[tuple[tuple[str, ...], ...]], shell: Shell) -> bool:
-        """Tell whether a command, given by the alternatives of each of its words, can do nothing but print."""
 
     def contents(self, path: Word, shell: Shell) -> Value:
         """Return what is known to be in a file that is read."""
@@ -93,32 +86,21 @@ class Session:
     steps: int = 0
     depth: int = 0
     text_total: int = 0
-    work: int = 0
     links: dict[str, str] = field(default_factory=dict)
-    programs: dict[str, Program] = field(default_factory=dict)
-    """Code that was parsed before: loops and functions come back to the same substitutions."""
 
-    def step(self, cost: int = STEP_COST) -> None:
+    def step(self) -> None:
         """Count one command."""
         self.steps += 1
         if self.steps > STEPS_MAX:
             raise OverBudget(f"more than {STEPS_MAX} commands to follow")
-        self.spend(cost)
 
-    def spend(self, count: int) -> None:
-        """Count work: about as many units as small operations, whatever they are."""
-        self.work += count
-        if self.work > WORK_MAX:
-            raise OverBudget(f"more than {WORK_MAX} operations to work it out")
-
-    def deeper(self) -> None:
-        """Count one level of nesting, of blocks and of calls alike; whoever calls it takes it back with `higher`."""
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Count one level of nesting, of blocks and of calls alike."""
         if self.depth >= DEPTH_MAX:
             raise OverBudget("nested too deeply")
         self.depth += 1
-
-    def higher(self) -> None:
-        """Leave a level. An exception leaves none: it ends the judgement."""
+        yield
         self.depth -= 1
 
     def spend_text(self, size: int) -> None:
