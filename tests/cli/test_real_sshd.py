@@ -120,7 +120,7 @@ def test_two_hundred_hosts_cost_little_more_than_a_bare_loop(sshd_farm: Farm) ->
 def test_a_secret_is_used_on_the_host_and_seen_nowhere_else(vigo: Vigo, sshd_farm: Farm) -> None:
     """The command gets the value; argv, output, journal, status and messages do not."""
     server = sshd_farm.serve(("127.0.3.6",))
-    canary = "S3cr3t-canary value"
+    canary = "S3cr3t heard-in-a-mine"
     (vigo.home / "token").write_text(canary + "\n")
     _fleet(vigo, sshd_farm, f"  h: {{address: 127.0.3.6, ssh: {{port: {server.port}}}}}\n")
     with (vigo.home / "inventory.yaml").open("a") as file:
@@ -128,7 +128,7 @@ def test_a_secret_is_used_on_the_host_and_seen_nowhere_else(vigo: Vigo, sshd_far
             "tasks:\n  login:\n    params: {token: {secret: true}}\n"
             "    command: >-\n"
             "      printf '%s' {{ token }} | sha256sum; echo {{ token }}; echo {{ token }} >&2;\n"
-            "      cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c canar[y]\n"
+            "      cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c heard-in-a-min[e]\n"
         )
     result = vigo(
         "task", "run", "login", "--target", "h", "-i", "inventory.yaml", "--param", f"token=@{vigo.home}/token",
@@ -140,8 +140,8 @@ def test_a_secret_is_used_on_the_host_and_seen_nowhere_else(vigo: Vigo, sshd_far
     assert host["stderr"]["text"] == "***\n"
     seen = result.out + result.err + vigo("task", "status").out + vigo("audit", "export", "-o", "jsonl").out
     stored = b"".join(path.read_bytes() for path in (vigo.home / "data").rglob("*") if path.is_file())
-    assert "canary" not in seen
-    assert b"canary" not in stored
+    assert "heard-in-a-mine" not in seen
+    assert b"heard-in-a-mine" not in stored
 
 
 def test_a_dry_run_probes_where_ssh_config_says_the_host_is(vigo: Vigo, sshd_farm: Farm) -> None:
