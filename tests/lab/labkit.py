@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
@@ -56,7 +57,11 @@ def ask(lab: RunningLab, name: str, command: str, stdin: bytes = b"") -> Answer:
 
     async def run() -> Answer:
         async with connect(lab, name) as connection:
-            done = await connection.run(command, encoding=None, input=stdin)
+            process = await connection.create_process(command, encoding=None)
+            with contextlib.suppress(BrokenPipeError):  # a quick command may have ended before its input is written
+                process.stdin.write(stdin)
+                process.stdin.write_eof()
+            done = await process.wait()
         signal = done.exit_signal[0] if done.exit_signal else None
         code = None if signal else done.exit_status
         assert isinstance(done.stdout, bytes)
