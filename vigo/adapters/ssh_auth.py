@@ -116,9 +116,9 @@ class Answers(asyncssh.SSHClient):
             gate.leave(self._host, was_given=self._was_given, was_let_in=logged_in)
             self._gate = None
 
-    def tried(self) -> str:
-        """Say what was offered and what was not, and why."""
-        told = [self._identity.story() or "no key"]
+    def tried(self, *, has_more: bool = False) -> str:
+        """Say what was offered and what was not, and why; `has_more` where the server took a key and wanted more."""
+        told = [self._identity.story(was_taken=has_more) or "no key"]
         if self._was_given:
             told.append("the password (refused, and not tried again)")
         return "; ".join((*told, *self._remarks))
@@ -232,6 +232,8 @@ def way_out(methods: Collection[str], offers: Offers | None, *, is_hop: bool) ->
         return keys
     if is_hop:
         return f"{keys}; a password is never given to a jump host"
+    if offers is None and "publickey" not in methods:
+        return "Have the password asked for with --ask-password"
     if offers is None:
         return f"{keys}, or have the password asked for with --ask-password"
     return "Give the right password, set `identity` or load a key with ssh-add"

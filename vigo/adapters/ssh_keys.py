@@ -142,14 +142,17 @@ class Identity:
                 return file.path
         return "the agent"
 
-    def story(self) -> str:
-        """Say what was offered and what was not, and why."""
-        told = [f"{file.path} ({file.skipped or 'refused'})" for file in self._files]
+    def story(self, *, was_taken: bool = False) -> str:
+        """Say what was offered and what was not, and why; `was_taken` says of the last key that the server took it."""
+        taken = self.source(self.handed[-1]) if was_taken and self.handed else ""
+        told = [
+            f"{file.path} ({file.skipped or ('taken' if file.path == taken else 'refused')})" for file in self._files
+        ]
         if self._agent_path is None:
             off = "SSH_AUTH_SOCK is not set" if not os.environ.get("SSH_AUTH_SOCK") else "it is switched off"
             told.append(f"no agent ({off})")
         elif self._agent_keys:
-            told.append(f"{self._agent_keys} keys of the agent (refused)")
+            told.append(f"{self._agent_keys} keys of the agent ({'one taken' if taken == 'the agent' else 'refused'})")
         elif self._agent_path in self._keyring.agent_failures:
             told.append(f"the agent ({self._keyring.agent_failures[self._agent_path]})")
         elif self._only_named:

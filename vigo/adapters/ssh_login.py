@@ -31,6 +31,8 @@ class Connection(asyncssh.SSHClientConnection):
     first_bytes = b""
     offered: tuple[str, ...] = ()
     """The ways to log in that the server named first."""
+    wanted_next: tuple[str, ...] = ()
+    """The ways that it named after it had taken the first proof; empty where one is enough, or none was taken."""
     way_gone: asyncio.Event | None = None
     """Set when what was started for this connection alone has ended; None when nothing was."""
     way: object = None
@@ -41,6 +43,8 @@ class Connection(asyncssh.SSHClientConnection):
         methods = tuple(self.get_server_auth_methods())
         if not self.offered and methods != ("none",):
             self.offered = methods
+        elif not next_method and not set(methods) <= {*self.offered, "none"}:
+            self.wanted_next = methods
         super().try_next_auth(next_method=next_method)
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
@@ -221,10 +225,11 @@ def _explain(error: Exception, client: _Client, connection: Connection, endpoint
         return client.refusal
     failure = handshake_failed(error, connection.phase, connection.first_bytes, endpoint.place)
     if failure.reason is Reason.AUTH:
-        methods = ", ".join(connection.offered)
-        way = way_out(connection.offered, endpoint.offers, is_hop=endpoint.is_hop)
-        wants = f" The server takes: {methods}." if methods else ""
-        return Unreached(Reason.AUTH, f"{failure.detail}. Tried: {client.tried()}.{wants} {way}")
+        more = connection.wanted_next
+        methods = more or connection.offered
+        way = way_out(methods, endpoint.offers, is_hop=endpoint.is_hop)
+        wants = f" The server {'wants as well' if more else 'takes'}: {', '.join(methods)}." if methods else ""
+        return Unreached(Reason.AUTH, f"{failure.detail}. Tried: {client.tried(has_more=bool(more))}.{wants} {way}")
     return failure
 
 
