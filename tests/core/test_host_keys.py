@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vigo.core.host_keys import insecure_hosts, insecure_line
-from vigo.core.model import Hop, Host, HostKeyRule, SshSettings
+from vigo.core.model import Hop, Host, HostKeyRule, Overrides, SshSettings
 
 INSECURE = SshSettings(host_keys=HostKeyRule.INSECURE)
 
@@ -26,3 +26,12 @@ def test_each_insecure_host_is_named_once_the_way_to_it_included() -> None:
 def test_a_plan_of_checked_hosts_has_nothing_to_say() -> None:
     """Also where keys of first contacts are accepted."""
     assert insecure_hosts([host("a", SshSettings(host_keys=HostKeyRule.ACCEPT_NEW)), host("b", SshSettings())]) == ()
+
+
+def test_what_the_command_line_says_of_targets_counts() -> None:
+    """A rule checks the targets after all, not their hops; another way has other hops."""
+    behind = host("db-01", SshSettings(jump=(Hop("gate", ssh=INSECURE),), host_keys=HostKeyRule.INSECURE))
+    strict = Overrides(options=(("StrictHostKeyChecking", "yes"),))
+    assert insecure_hosts([behind], strict) == ("gate",)
+    assert insecure_hosts([behind], Overrides(jump=(Hop("other", ssh=INSECURE),))) == ("db-01", "other")
+    assert insecure_hosts([behind], Overrides(jump=(), options=(("Ciphers", "+3des-cbc"),))) == ("db-01",)

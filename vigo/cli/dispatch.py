@@ -103,11 +103,12 @@ def prepare(
     subject = make_subject(request, inventory, console)
     policy = _seeded(subject.policy)
     target, hosts = select(request, subject.target, policy.shape, inventory, site, console)
-    if unchecked := insecure_hosts(hosts):
+    overrides = request.reach.overrides(inventory)
+    if unchecked := insecure_hosts(hosts, overrides):
         console.say(insecure_line(unchecked))
     policy = fit(policy, len(hosts), console)
     made = plan.make(hosts, policy)
-    errand = _errand(subject, made, request, request.reach.overrides(inventory))
+    errand = _errand(subject, made, request, overrides)
     origin = origin or Origin()
     opening = TaskDispatched(
         operator=request.operator or login_name(),

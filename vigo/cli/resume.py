@@ -28,6 +28,7 @@ from vigo.core import binding
 from vigo.core.errors import ConfigError, Exit, UsageError
 from vigo.core.events import Record, TaskResumed, TaskStatus
 from vigo.core.history import Task
+from vigo.core.host_keys import insecure_hosts, insecure_line
 from vigo.core.inventory import Inventory
 from vigo.core.plan import Plan
 from vigo.core.ranges import fold
@@ -72,6 +73,9 @@ def resume_task(asked: Resumption, console: Console) -> Exit:
         refuse_changed(store, task.id)
         inventory = load_inventory(asked.inventory or run.dispatched.inventory or None, console)
         errand = _errand(run, inventory, asked, console)
+        left = [host for host in errand.plan.hosts if host.name not in run.results]
+        if unchecked := insecure_hosts(left, errand.overrides):
+            console.say(insecure_line(unchecked))
         if not _may_run(run, errand, asked, store, console):
             return Exit.REFUSED
         from vigo.cli.live import carry_out

@@ -1,16 +1,27 @@
-"""Which hosts of a plan are not checked to be themselves, as far as the inventory says."""
+"""Which hosts of a plan are not checked to be themselves, as far as inventory and command line say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from vigo.core.model import Host, HostKeyRule, SshSettings
+from vigo.core.model import Hop, Host, HostKeyRule, Overrides
 from vigo.core.ranges import fold
 
+_RULE = "stricthostkeychecking"
 
-def insecure_hosts(hosts: Iterable[Host]) -> tuple[str, ...]:
-    """Return the names of the hosts, and of the jump hosts on their way, whose keys are not checked, each once."""
-    names = dict.fromkeys(name for host in hosts for name in _insecure(host.name, host.ssh))
+
+def insecure_hosts(hosts: Iterable[Host], flags: Overrides | None = None) -> tuple[str, ...]:
+    """Return the names of the hosts, and of the jump hosts on their way, whose keys are not checked, each once.
+
+    A rule among the `flags` counts for every target: a flag can only say that keys are checked.
+    """
+    flags = flags or Overrides()
+    are_checked = any(keyword.lower() == _RULE for keyword, _ in flags.options)
+    names: dict[str, None] = {}
+    for host in hosts:
+        if host.ssh.host_keys is HostKeyRule.INSECURE and not are_checked:
+            names[host.name] = None
+        names.update(dict.fromkeys(_on_the_way(host.ssh.jump if flags.jump is None else flags.jump)))
     return tuple(names)
 
 
@@ -19,8 +30,8 @@ def insecure_line(names: Iterable[str]) -> str:
     return f"host keys of {fold(names)} are not checked (host_keys: insecure in the inventory)"
 
 
-def _insecure(name: str, ssh: SshSettings) -> Iterable[str]:
-    if ssh.host_keys is HostKeyRule.INSECURE:
-        yield name
-    for hop in ssh.jump or ():
-        yield from _insecure(hop.name, hop.ssh)
+def _on_the_way(hops: Iterable[Hop] | None) -> Iterator[str]:
+    for hop in hops or ():
+        if hop.ssh.host_keys is HostKeyRule.INSECURE:
+            yield hop.name
+        yield from _on_the_way(hop.ssh.jump)
