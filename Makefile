@@ -23,8 +23,8 @@ check: $(VENV)/.dev  ## lint, types, layers, documentation
 faults: $(VENV)/.dev system  ## the fault catalogue with its full counts
 	$(BIN)/pytest -m faults -rA
 
-bench: $(VENV)/.dev system  ## vigo beside a bare asyncssh loop, and the guard's time per command
-	$(BIN)/python -m bench.fanout
+bench: $(VENV)/.dev system  ## vigo beside its peers and the limit; writes docs/benchmarks.md. ARGS=--quick for a look
+	$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.guard
 
 fmt: $(VENV)/.dev
