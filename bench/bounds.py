@@ -66,7 +66,7 @@ def judge(tables: Mapping[str, Table]) -> list[Bound]:
 
 def _on_sshd(table: Table) -> Iterator[Bound]:
     ours = table.series["vigo"]
-    for other, limit in ((_WRAPPED, 1.15), (_BARE, 1.3), ("clush", 0.3), ("pdsh", 0.3), ("pssh", 0.3), (_LIBSSH2, 0.6), ("pyinfra", 0.6)):  # fmt: skip
+    for other, limit in ((_WRAPPED, 1.15), (_BARE, 1.3), ("clush", 0.3), ("pdsh", 0.3), ("pssh", 0.3), ("parallel-ssh", 0.6), ("pyinfra", 0.6)):  # fmt: skip
         yield Bound(f"{table.row.title}: wall against {other}", ratio(ours, table.series[other], wall), limit)
 
 

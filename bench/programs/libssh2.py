@@ -7,7 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from gevent.pool import Pool  # type: ignore[import-not-found]  # in the peers' environment alone
+from gevent.pool import Pool  # type: ignore[import-untyped]  # in the peers' environment alone
 from pssh.clients import SSHClient  # type: ignore[import-not-found]  # likewise
 
 
