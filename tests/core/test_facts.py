@@ -63,7 +63,7 @@ virt.dmi=QEMU
 
 def answer(text: str) -> bytes:
     """Put what a whole answer begins and ends with round some facts."""
-    return f"vigo-traits 1\n{text.rstrip()}\nend\n".encode()
+    return f"host-traits 1\n{text.rstrip()}\nend\n".encode()
 
 
 def traits(text: str, *sites: str) -> dict[str, TraitValue]:
@@ -243,7 +243,7 @@ def test_a_line_that_no_script_of_vigo_writes_is_counted_and_no_trait(line: str)
 
 def test_bytes_that_are_no_text_are_counted() -> None:
     """Neither in a key nor in a value."""
-    read = read_answer(b"vigo-traits 1\n\xff=1\nkernel=\xff\nend\n")
+    read = read_answer(b"host-traits 1\n\xff=1\nkernel=\xff\nend\n")
     assert (read.traits, read.unknown) == ({}, 2)
 
 
@@ -278,8 +278,8 @@ def test_noise_round_the_answer_is_counted() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"vigo-traits 1\ncpus=2\n", b"cpus=2\nend\n", b"end\nvigo-traits 1\n", b"vigo-traits 2\ncpus=2\nend\n",
-        b"vigo-traits 1\n" + b"a\n" * LINES_MAX + b"end\n", b"vigo-traits 1\n" + b"a" * ANSWER_BYTES_MAX + b"end\n",
+        b"", b"host-traits 1\ncpus=2\n", b"cpus=2\nend\n", b"end\nhost-traits 1\n", b"host-traits 2\ncpus=2\nend\n",
+        b"host-traits 1\n" + b"a\n" * LINES_MAX + b"end\n", b"host-traits 1\n" + b"a" * ANSWER_BYTES_MAX + b"end\n",
     ],
     ids=lambda data: str(data[:20]),
 )  # fmt: skip
@@ -305,7 +305,7 @@ _LINES = st.lists(
 def test_a_hostile_host_sets_no_other_traits(lines: list[bytes]) -> None:
     """Whatever it prints: known traits of their kind, those of the script that was sent, nothing that drives a terminal."""
     try:
-        read = read_answer(b"vigo-traits 1\n" + b"\n".join(lines) + b"\nend\n", ["a"])
+        read = read_answer(b"host-traits 1\n" + b"\n".join(lines) + b"\nend\n", ["a"])
     except ValueError:
         return
     for path, value in read.traits.items():

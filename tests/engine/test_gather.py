@@ -10,7 +10,7 @@ from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.engine.gather import Learned, learn
 
-GOOD = b"vigo-traits 1\ncpus=2\nend\n"
+GOOD = b"host-traits 1\ncpus=2\nend\n"
 
 
 def printed(data: bytes, *, cut: bool = False) -> HostResult:

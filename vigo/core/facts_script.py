@@ -1,6 +1,6 @@
 """The one script that asks a host for its traits: POSIX sh, for dash, bash, busybox and their like; it only reads.
 
-It says raw facts, one `key=value` a line between `vigo-traits 1` and `end`; `%` and newline travel as `%25` and `%0A`. What
+It says raw facts, one `key=value` a line between `host-traits 1` and `end`; `%` and newline travel as `%25` and `%0A`. What
 the facts mean is decided in `core/facts.py`: a host says what it sees and decides nothing. Comments and indentation stay
 here, but for the first line, which names the script wherever its text is shown.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-HEADER: Final = "vigo-traits 1"
+HEADER: Final = "host-traits 1"
 """The first line of an answer; a change of the format raises its number."""
 FOOTER: Final = "end"
 """The last line of an answer: nothing is missing."""

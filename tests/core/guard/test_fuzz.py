@@ -170,8 +170,6 @@ HUGE = {
     "chain": "a>b&&" * 400 + "a",
     "substitutions": "$(a) " * 2_100,
     "doubled": "x=aaaaaaaa;" + "x=$x$x;" * 600 + "$(f)" * 2_100,
-    "functions": "".join(f"{a}() {{ {b}; {b}; }}; " for a, b in zip("abcdefghijklm", "bcdefghijklmn", strict=True))
-    + "n() { true; }; a",
 }
 
 

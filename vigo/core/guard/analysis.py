@@ -20,6 +20,7 @@ NEAR = 256
 """How far from a place that the grammar does not know a word is still suspicious, in characters."""
 
 _LAYERS = {rule.name: rule.layer for rule in RULES}
+_COMMENT = re.compile(r"(?m)^[ \t]*#.*$")
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*")
 _QUIET = frozenset(
     {
@@ -46,7 +47,7 @@ _SUSPICIOUS = frozenset(EFFECTS) - _QUIET
 
 def analyse(text: str) -> Judgement:
     """Judge one command text and tell what was resolved on the way."""
-    session = Session(text, _LAYERS)
+    session = Session(text, _LAYERS, may_haste=not WORD.search(_COMMENT.sub("", text)))
     finding: Finding | None = None
     try:
         clean = purify(text)

@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-WORDS_MAX = 64
+from vigo.core.guard.pieces import OverBudget
 
+WORDS_MAX = 128
+SIGNS_MAX = 256
+
+_QUOTED = re.compile(r"'[^']*+'|\"(?:[^\"\\]|\\[\s\S])*+\"")
 _SPECIAL = re.compile(r"[\\'\"$`{},]")
 _RANGE = re.compile(r"(-?\d+|[A-Za-z])\.\.(-?\d+|[A-Za-z])(?:\.\.(-?\d+))?")
 
 
 def brace_expand(raw: str) -> list[str]:
-    """Expand the braces of a raw word; at most `WORDS_MAX` words, beyond which it stays as it is."""
-    if "{" not in raw:
+    """Expand the braces of a raw word. `OverBudget` beyond `WORDS_MAX` words, or with too many signs to look at."""
+    bare = _QUOTED.sub("", raw) if "{" in raw else ""
+    if "{" not in bare:
         return [raw]
+    if sum(map(bare.count, "{},$`\\")) > SIGNS_MAX:
+        raise OverBudget(f"more than {SIGNS_MAX} signs in a word with braces")
     done: list[str] = []
     queue = [raw]
     while queue:
@@ -26,7 +33,7 @@ def brace_expand(raw: str) -> list[str]:
         start, stop, choices = found
         queue[:0] = [word[:start] + choice + word[stop:] for choice in choices]
         if len(done) + len(queue) > WORDS_MAX:
-            return [raw]
+            raise OverBudget(f"braces that make more than {WORDS_MAX} words")
     return done
 
 
@@ -36,6 +43,10 @@ def _first(word: str) -> tuple[int, int, list[str]] | None:
     complete: tuple[int, int, list[str]] | None = None
     i = 0
     while i < len(word):
+        special = _SPECIAL.search(word, i)
+        if special is None:
+            return complete
+        i = special.start()
         char = word[i]
         if char in "\\'\"$`":
             i = _pass(word, i)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from vigo.core.guard.call import Call, resolve
 from vigo.core.guard.printing import printed
 from vigo.core.guard.session import Shell
-from vigo.core.guard.words import EMPTY, HOLE, UNKNOWN, Value, Word, concat
+from vigo.core.guard.words import EMPTY, HOLE, UNKNOWN, Value, Word, concat, literal
 
 LINES_MAX = 16
 
@@ -51,7 +51,7 @@ def _declare(args: tuple[Word, ...], _: Value | None, shell: Shell) -> Value:
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*\+?", name):
             continue
         if value.startswith("(") and value.endswith(")"):
-            shell.state.arrays[name] = tuple(value[1:-1].split())
+            shell.state.arrays[name] = tuple(re.sub(r"\A\[[^]]*\]=", "", item) for item in literal(value[1:-1]).split())
         elif name.endswith("+"):
             shell.assign(name[:-1], concat(shell.state.variables.get(name[:-1], EMPTY), (value,)))
         else:
@@ -136,10 +136,16 @@ def _printf(args: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
     if len(args) > len(("-v", "name")) and args[0].text == "-v":
         shell.assign(args[1].text, (printed(Call("printf", head, args[2:], shell.state.cwd, stdin)),))
         return EMPTY
-    return (printed(Call("printf", head, args, shell.state.cwd, stdin)),)
+    return (printed(Call("printf", head, args, shell.state.cwd, stdin)),) if shell.heard else UNKNOWN
 
+
+IDLE = frozenset(
+    {":", "true", "false", "wait", "umask", "ulimit", "hash", "shopt", "setopt", "break", "continue", "printf"}
+)
+"""Those that change nothing that is known, `printf` unless it is told to set a variable."""
 
 BUILTINS: dict[str, Builtin] = {
+    **dict.fromkeys(IDLE, _nothing),
     "cd": _cd,
     "chdir": _cd,
     "pushd": _pushd,
@@ -153,7 +159,4 @@ BUILTINS: dict[str, Builtin] = {
     **dict.fromkeys(("exit", "return", "logout"), _exit),
     "alias": _alias,
     "printf": _printf,
-    **dict.fromkeys(
-        (":", "true", "false", "wait", "umask", "ulimit", "hash", "shopt", "setopt", "break", "continue"), _nothing
-    ),
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from vigo.core.guard import builtins, carriers, find, interpreters, printing, processes
 from vigo.core.guard.call import Call, resolve
@@ -33,26 +34,10 @@ from vigo.core.guard.wrappers import WRAPPERS, unwrap
 
 RECURSION_MAX = 3
 COMMANDS_GLOBBED_MAX = 4
-_STREAMS = frozenset(
-    {
-        "cat",
-        "head",
-        "tail",
-        "base64",
-        "base32",
-        "xxd",
-        "rev",
-        "tac",
-        "grep",
-        "sort",
-        "openssl",
-        "awk",
-        "sed",
-        "cut",
-        "tr",
-        "zcat",
-    }
-)
+_STREAMS = frozenset({
+    "cat", "head", "tail", "base64", "base32", "xxd", "rev", "tac", "grep", "sort", "openssl", "awk", "sed", "cut", "tr",
+    "zcat",
+})  # fmt: skip
 _CRON = re.compile(r"/etc/cron|/var/spool/cron|/etc/anacrontab")
 _CGROUP = re.compile(r"/sys/fs/cgroup/.*/(vigo(?:srv|-envoy)?)\.service/cgroup\.(?:kill|freeze)$")
 
@@ -67,13 +52,33 @@ class Calls:
         shell.session.step()
         if not words:
             return EMPTY
-        with shell.session.deeper():
-            return self._one(words, stdin, shell)
+        shell.session.deeper()
+        printed = self._one(words, stdin, shell)
+        shell.session.higher()
+        return printed
+
+    def inert(self, words: Sequence[tuple[tuple[str, ...], ...]], shell: Shell) -> bool:
+        """Tell whether a command is known by its name to do nothing but print, whatever its arguments are."""
+        heads = words[0]
+        if len(heads) != 1 or len(heads[0]) != 1:
+            return False
+        name = heads[0][0]
+        if name == "printf" and any("-v" in fields for word in words[1:] for fields in word):
+            return False
+        return self.idle(name, shell)
+
+    def idle(self, name: str, shell: Shell) -> bool:
+        """Tell whether a command of this name does nothing but print; of `printf` it depends on its arguments."""
+        if not _PLAIN_NAME.fullmatch(name) or name in _ACTS or name.startswith("mkfs") or interpreters.language(name):
+            return False
+        state = shell.state
+        return name not in state.functions and name not in state.aliases and name not in shell.session.files
 
     def _one(self, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         head = words[0]
         if GLOBS & set(head.text) and head.text != BRACKET and not head.text.startswith(2 * BRACKET):
-            return join(EMPTY, *(self.call((word, *words[1:]), stdin, shell) for word in _commands_like(head)))
+            meant = [Word(name, head.span) for name in _commands_like(head.text.rsplit("/", 1)[-1])]
+            return join(EMPTY, *(self.call((word, *words[1:]), stdin, shell) for word in meant))
         own = self._own(words, stdin, shell)
         if own is not None:
             return own
@@ -132,6 +137,7 @@ class Calls:
         return printed
 
     def _plain(self, name: str, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
+        shell.session.spend(_cost(name, words, stdin))
         call = self._made(name, words, stdin, shell)
         self._judge(call, shell, hits(call))
         if name == "ln":
@@ -149,7 +155,7 @@ class Calls:
             self._one_liners(call, shell)
         if call.head.text in shell.session.files or "/" in call.head.text:
             self._script(call, shell)
-        return printing.value(call)
+        return printing.value(call) if shell.heard else UNKNOWN
 
     def _made(self, name: str, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Call:
         args = words[1:]
@@ -234,6 +240,7 @@ class Calls:
 
     def _one_liners(self, call: Call, shell: Shell) -> None:
         for code in interpreters.one_liners(call):
+            shell.session.spend(16 + len(code.text) // 8)
             self._judge(call, shell, interpreters.judge_code(call, code))
             for line in interpreters.commands(code):
                 self._tried(line, shell)
@@ -356,11 +363,20 @@ class Calls:
         shell.session.report(Hit("fork-bomb", f"{name}() {{ {name} | {name} & }}", (Word(name, span),)))
 
 
-def _commands_like(head: Word) -> list[Word]:
+def _cost(name: str, words: tuple[Word, ...], stdin: Value | None) -> int:
+    """Count the work that a command's words and its input make: what is open in a word is matched against all we protect."""
+    fed = sum(map(len, stdin)) // 64 if stdin else 0
+    if name not in EFFECTS and name not in _SPECIAL:
+        return fed + len(words) // 8
+    open_length = sum(len(word.text) for word in words if not word.text.isascii())
+    return fed + 3 * len(words) + open_length + (24 if name in _SPECIAL else 0)
+
+
+@lru_cache(maxsize=256)
+def _commands_like(base: str) -> tuple[str, ...]:
     """Name the commands that a glob in a command's place may be."""
-    base = head.text.rsplit("/", 1)[-1]
     names = [name for name in (*EFFECTS, *WRAPPERS, *carriers.CARRIERS) if matches(base, name)]
-    return [Word(name, head.span) for name in dict.fromkeys(names)][:COMMANDS_GLOBBED_MAX]
+    return tuple(dict.fromkeys(names))[:COMMANDS_GLOBBED_MAX]
 
 
 def _quoted(text: str) -> str:
@@ -378,3 +394,5 @@ _SPECIAL: dict[str, Callable[[Calls, Call, Shell], Value]] = {
     "gfind": Calls.find,
     "crontab": Calls.crontab,
 }
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+\[-]+")
+_ACTS = frozenset((*EFFECTS, *WRAPPERS, *carriers.CARRIERS, *_SPECIAL, *(builtins.BUILTINS.keys() - builtins.IDLE)))

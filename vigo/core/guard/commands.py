@@ -58,6 +58,10 @@ class _Listener(Calls):
             self._hear(name, words[0], words[1:], shell)
         return super().call(words, stdin, shell)
 
+    def idle(self, _name: str, _shell: Shell) -> bool:
+        """Hear of every command."""
+        return False
+
     def written(self, path: Word, printed: Value, operator: str, shell: Shell) -> None:
         """Keep a redirection."""
         self._hear(">>" if operator in {">>", "&>>"} else ">", path, (path,), shell)

@@ -7,10 +7,11 @@ in `calls`; here is only the order in which calls come and what is known when th
 from __future__ import annotations
 
 import re
-from itertools import product
+from collections.abc import Iterable
 from typing import assert_never
 
 from vigo.core.guard import expand
+from vigo.core.guard.assignments import assign_text
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.prescan import HereDoc, scan
 from vigo.core.guard.session import CallPort, Session
@@ -31,22 +32,19 @@ from vigo.core.guard.syntax import (
     Subshell,
     parse,
 )
-from vigo.core.guard.words import (
-    ALTERNATIVES_MAX,
-    EMPTY,
-    HOLE,
-    Value,
-    Word,
-    concat,
-    join,
-)
+from vigo.core.guard.words import ALTERNATIVES_MAX, EMPTY, HOLE, UNKNOWN, Value, Word, combinations, concat, join
 
 DEPTH_MAX = 16
 ITERATIONS_MAX = 8
-COMBINATIONS_MAX = 8
 FUNCTION_MAX = 400
+INERT_COST = 3
+IDLE_COST = 2
+CALL_COST = 4
+SUBSTITUTION_COST = 8
 
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^]]*)\])?(\+?)=(.*)", re.DOTALL)
+_ACTING = re.compile(r"\$\(|`|[<>]\(|\$\{[^}]*=")
+"""What can do something while a word is expanded; what it becomes is another matter."""
+_NOWHERE = frozenset({"/dev/null", "1", "2", "-"})
 
 
 class Evaluator:
@@ -62,6 +60,7 @@ class Evaluator:
         self.depth = depth
         self.loops = 0
         self.stdin: Value | None = None
+        self.heard = False
 
     # -- entries -----------------------------------------------------------------------------------------------------
 
@@ -72,17 +71,25 @@ class Evaluator:
         return self.node(program.body, stdin)
 
     def _parse(self) -> Program:
-        self.session.spend_text(len(self.source.text))
-        program = parse(scan(self.source.text))
+        program = self.read(self.source.text)
         if program.broken:
             self.session.broken(self.source, program.broken)
+        return program
+
+    def read(self, text: str) -> Program:
+        """Parse a text, once in a judgement."""
+        program = self.session.programs.get(text)
+        if program is None:
+            self.session.spend_text(len(text))
+            program = self.session.programs[text] = parse(scan(text))
+            self.session.spend(program.size)
         return program
 
     def code(self, text: str, span: tuple[int, int], stdin: Value | None = None, *, own: State | None = None) -> Value:
         """Read a text as code in this shell, or in a shell of its own; what it prints."""
         source = self.session.place(text, span)
         inner = Evaluator(self.session, self.calls, source, own or self.state, self.depth + 1)
-        inner.loops = self.loops
+        inner.loops, inner.heard = self.loops, self.heard
         printed = inner.run(stdin)
         if own is None:
             self.state.become(inner.state)
@@ -92,8 +99,20 @@ class Evaluator:
 
     def node(self, node: Node, stdin: Value | None) -> Value:
         """Walk one node; what it prints."""
-        with self.session.deeper():
-            return self._walk(node, stdin)
+        if self.session.passes_over(node):
+            return UNKNOWN
+        self.session.deeper()
+        printed = self._walk(node, stdin)
+        self.session.higher()
+        return printed
+
+    def _copied(self) -> State:
+        self.session.spend(1 + len(self.state.variables) // 64)
+        return self.state.copy()
+
+    def spend(self, count: int) -> None:
+        """Count work that a word makes."""
+        self.session.spend(count)
 
     def _walk(self, node: Node, stdin: Value | None) -> Value:
         match node:
@@ -133,10 +152,10 @@ class Evaluator:
                 self._rejoin(skipped)
                 skipped = []
             elif joined == "&&":
-                skipped.append(self.state.copy())
-            before = self.state.copy()
+                skipped.append(self._copied())
+            before = self._copied() if joined == "||" else None
             printed.append(self.node(item, stdin))
-            if joined == "||":
+            if before is not None:
                 self.state.become(meet([before, self.state]))
         self._rejoin(skipped)
         return concat(*printed) if printed else EMPTY
@@ -146,26 +165,27 @@ class Evaluator:
             self.state.become(meet([self.state, *skipped]))
 
     def _apart(self, node: Node, stdin: Value | None) -> Value:
-        kept, self.state = self.state, self.state.copy()
+        kept, self.state = self.state, self._copied()
         printed = self.node(node, stdin)
         self.state = kept
         return printed
 
     def _pipeline(self, node: Pipeline, stdin: Value | None) -> Value:
         flow = stdin
-        for stage in node.stages:
+        heard = self.heard
+        for left, stage in enumerate(node.stages, 1 - len(node.stages)):
+            self.heard = heard or left < 0
             flow = self._apart(stage, flow)
         return flow if flow is not None else EMPTY
 
     def _branches(self, node: Branches, stdin: Value | None) -> Value:
-        for word in node.words:
-            self.expand(word)
+        self._expand_acting(node.words)
         printed: list[Value] = []
         ends: list[State] = []
         for at, body in enumerate(node.bodies):
             if at < len(node.conditions):
                 self.node(node.conditions[at], stdin)
-            start = self.state.copy()
+            start = self._copied()
             suppose(self.state, self.source.text, node.conditions[at : at + 1])
             printed.append(self.node(body, stdin))
             ends.append(self.state)
@@ -175,13 +195,13 @@ class Evaluator:
 
     def _loop(self, node: Loop, stdin: Value | None) -> Value:
         printed: list[Value] = []
-        states = [self.state.copy()]
+        states = [self._copied()]
         for _ in range(1 if self.loops else 2):
             self.loops += 1
             self.node(node.condition, stdin)
             printed.append(self.node(node.body, stdin))
             self.loops -= 1
-            states.append(self.state.copy())
+            states.append(self._copied())
             self.state.dead = False
         self.state = meet(states)
         return concat(*printed)
@@ -197,20 +217,22 @@ class Evaluator:
             rounds = rounds[: len(rounds) - len(rest)]
             rounds.extend(tuple(v[0] for v in rest[at : at + ALTERNATIVES_MAX]) for at in range(0, len(rest), 16))
         printed: list[Value] = []
-        states = [self.state.copy()]
+        states = [self._copied()]
         for value in rounds:
             self.state.variables[name] = value
             self.loops += 1
             printed.append(self.node(node.body, stdin))
             self.loops -= 1
-            states.append(self.state.copy())
+            states.append(self._copied())
             self.state.dead = False
         self.state = meet(states[-2:])
         return concat(*printed) if printed else EMPTY
 
     def _redirected(self, node: Redirected, stdin: Value | None) -> Value:
         fed = self._input(node.redirects, stdin)
+        heard, self.heard = self.heard, self.heard or self._is_kept(node.redirects)
         printed = self.node(node.body, fed)
+        self.heard = heard
         return self._output(node.redirects, printed)
 
     # -- commands ----------------------------------------------------------------------------------------------------
@@ -220,26 +242,50 @@ class Evaluator:
             self.session.step()
         own: dict[str, Value] = {}
         for span in node.assignments:
-            self._assign(span, own if node.words else None)
+            assign_text(self, self._text(span), span[0], own if node.words else None)
         fed = self._input(node.redirects, stdin)
         printed: Value = EMPTY
         if node.words:
             kept = {name: self.state.variables.get(name) for name in own}
             self.state.variables.update(own)
-            printed = join(*(self.calls.call(words, fed, self) for words in self._alternatives(node)))
+            heard, self.heard = self.heard, self.heard or self._is_kept(node.redirects)
+            printed = self._called(node, fed)
+            self.heard = heard
             for name, value in kept.items():
                 self.state.variables.pop(name, None)
                 if value is not None:
                     self.state.variables[name] = value
         return self._output(node.redirects, printed)
 
-    def _alternatives(self, node: Command) -> list[tuple[Word, ...]]:
+    def _called(self, node: Command, stdin: Value | None) -> Value:
+        """Call what the words may be; what does nothing but print is passed over where nobody reads it."""
+        if not self.heard and self._is_idle(node.words):
+            self._expand_acting(node.words[1:])
+            self.session.step(IDLE_COST)
+            return UNKNOWN
+        expanded = [self.expand(span) for span in node.words]
+        if not self.heard and self.calls.inert(expanded, self):
+            self.session.step(INERT_COST)
+            return UNKNOWN
         choices: list[list[tuple[Word, ...]]] = []
-        for span in node.words:
+        for span, alternatives in zip(node.words, expanded, strict=True):
             where = self.source.locate(*span)
-            choices.append([tuple(Word(field, where) for field in fields) for fields in self.expand(span)])
-        combined = [sum(combination, ()) for combination in _combinations(choices)]
-        return [words for words in combined if words] or [()]
+            choices.append([tuple([Word(field, where) for field in fields]) for fields in alternatives])
+        combined = [sum(combination, ()) for combination in combinations(choices)]
+        return join(*[self.calls.call(words, stdin, self) for words in [some for some in combined if some] or [()]])
+
+    def _is_idle(self, words: tuple[tuple[int, int], ...]) -> bool:
+        """Tell from the text alone that a command does nothing but print."""
+        name = self._text(words[0])
+        if name == "printf" and (len(words) == 1 or self.source.text[words[1][0]] in "-$`"):
+            return False  # it may set a variable
+        return self.calls.idle(name, self)
+
+    def _expand_acting(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Expand those words that do something by being expanded."""
+        for span in spans:
+            if _ACTING.search(self.source.text, *span):
+                self.expand(span)
 
     def expand(self, span: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
         """Expand the word at a place of this text into its fields, one list for each alternative."""
@@ -247,45 +293,6 @@ class Evaluator:
 
     def _text(self, span: tuple[int, int]) -> str:
         return self.source.text[span[0] : span[1]]
-
-    def _assign(self, span: tuple[int, int], own: dict[str, Value] | None) -> None:
-        self.assign_text(self._text(span), span[0], own)
-
-    def assign_text(self, raw: str, at: int, own: dict[str, Value] | None = None) -> None:
-        """Carry out `NAME=value`, `NAME+=value`, `NAME[n]=value` or `NAME=(…)`."""
-        match = _ASSIGNMENT.fullmatch(raw)
-        if match is None:  # the parser, mending broken shell, took in what stands before it
-            return
-        name, index, plus, word = match.groups()
-        if word.startswith("(") and word.endswith(")"):
-            self._assign_array(name, word[1:-1], plus, at)
-            return
-        value = expand.single(self, word, at + match.start(4), assigned=True)
-        if index is not None:
-            found = self.state.arrays.get(name, ())
-            self.state.arrays[name] = (*found, *value)
-            return
-        if plus:
-            value = concat(self.state.variables.get(name, EMPTY), value)
-        if own is None:
-            self.assign(name, value)
-        else:
-            own[name] = value
-
-    def _assign_array(self, name: str, inner: str, plus: str, at: int) -> None:
-        words: list[str] = []
-        for span in self._words_of(inner):
-            raw = re.sub(r"^\[[^]]*\]=", "", inner[span[0] : span[1]])
-            words.extend(field for choice in expand.fields(self, raw, at) for field in choice)
-        before = self.state.arrays.get(name, ()) if plus else ()
-        self.state.arrays[name] = (*before, *words)[:256]
-        self.state.variables.pop(name, None)
-
-    def _words_of(self, inner: str) -> list[tuple[int, int]]:
-        self.session.spend_text(len(inner))
-        program = parse(scan(": " + inner.replace("\n", " ")))
-        first = program.body.items[0] if program.body.items else None
-        return [(start - 2, end - 2) for start, end in first.words[1:]] if isinstance(first, Command) else []
 
     # -- redirections ------------------------------------------------------------------------------------------------
 
@@ -307,6 +314,10 @@ class Evaluator:
         if here.tabs:
             raw = re.sub(r"(?m)^\t+", "", raw)
         return (raw,) if here.literal else expand.body(self, raw, here.start)
+
+    def _is_kept(self, redirects: tuple[Redirect, ...]) -> bool:
+        """Tell whether what is printed may get into a file that somebody reads."""
+        return any(redirect.writes and self._text(redirect.target) not in _NOWHERE for redirect in redirects)
 
     def _targets(self, redirect: Redirect) -> list[Word]:
         where = self.source.locate(*redirect.target)
@@ -331,24 +342,7 @@ class Evaluator:
 
     def variable(self, name: str) -> Value | None:
         """Return what a variable may hold; None when nothing is known to have set it."""
-        state = self.state
-        if name == "PWD":
-            return state.cwd
-        if name in state.arrays and name not in state.variables:
-            return state.arrays[name][:1] or EMPTY
-        if name.isdigit():
-            return self._positional(int(name))
-        if name == "#":
-            return None if state.args is None else (str(len(state.args)),)
-        return state.variables.get(name)
-
-    def _positional(self, number: int) -> Value | None:
-        args = self.state.args
-        if number == 0:
-            return self.state.variables.get("0")
-        if args is None:
-            return None
-        return (args[number - 1],) if number <= len(args) else EMPTY
+        return self.state.lookup(name)
 
     def fields_of(self, name: str) -> tuple[str, ...] | None:
         """Return the fields of an array, or of the positional parameters."""
@@ -356,9 +350,7 @@ class Evaluator:
 
     def assign(self, name: str, value: Value) -> None:
         """Set a variable."""
-        self.state.variables[name] = value
-        if name in self.state.arrays:
-            self.state.arrays[name] = value
+        self.state.assign(name, value)
 
     def substitute(self, code: str, at: int) -> Value:
         """Run a command substitution in a shell of its own; what it prints, less the last line ends."""
@@ -366,9 +358,12 @@ class Evaluator:
         if stripped.startswith("<") and not stripped.startswith(("<<", "<(")):
             code = f"cat {code}"
             at -= len("cat ")
+        self.session.spend(SUBSTITUTION_COST)
         where = self.source.locate(at, at + len(code))
         source = Source(code, None if self.source.at is None else where[0], where)
-        printed = Evaluator(self.session, self.calls, source, self.state.copy(), self.depth + 1).run(self.stdin)
+        inner = Evaluator(self.session, self.calls, source, self._copied(), self.depth + 1)
+        inner.heard = True
+        printed = inner.run(self.stdin)
         return tuple(dict.fromkeys(text.rstrip("\n") for text in printed))
 
     def process(self, code: str, at: int, *, feeds: bool) -> str:
@@ -379,22 +374,12 @@ class Evaluator:
 
     def call_function(self, body: Body, args: tuple[str, ...], stdin: Value | None) -> Value:
         """Run a function's body with its own positional parameters."""
+        self.session.spend(CALL_COST)
         inner = Evaluator(self.session, self.calls, body.source, self.state, self.depth + 1)
-        inner.loops = self.loops
+        inner.loops, inner.heard = self.loops, self.heard
         kept, self.state.args = self.state.args, args
         inner.stdin = stdin
         printed = inner.node(body.node, stdin)
         inner.state.args, inner.state.dead = kept, False
         self.state.become(inner.state)
         return printed
-
-
-def _combinations(choices: list[list[tuple[Word, ...]]]) -> list[tuple[tuple[Word, ...], ...]]:
-    """Combine the alternatives of words; beyond the bound each alternative is still seen once."""
-    total = 1
-    for choice in choices:
-        total *= max(1, len(choice))
-    if total <= COMBINATIONS_MAX:
-        return list(product(*choices))
-    longest = max(map(len, choices))
-    return [tuple(choice[min(at, len(choice) - 1)] for choice in choices) for at in range(longest)]

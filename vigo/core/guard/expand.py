@@ -7,6 +7,7 @@ list of fields, because an unquoted expansion may split.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice, product
 from typing import Protocol
 
@@ -31,6 +32,12 @@ Choice = str | Fields
 """What one piece becomes: text, or for `"$@"` and arrays a list of fields."""
 
 
+_LITERAL = re.compile(r"[\w./:,%^@=-]+", re.ASCII)
+"""A word in which nothing can be expanded."""
+_SIMPLE = re.compile(r"""'(?P<said>[^']*)'|"\$(?P<brace>\{)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?(brace)\})\"""", re.ASCII)
+"""A word that is one quotation, or one variable within double quotes."""
+
+
 class Scope(Protocol):
     """What expansion asks of the evaluation around it."""
 
@@ -46,15 +53,25 @@ class Scope(Protocol):
     def substitute(self, code: str, at: int) -> Value:
         """Run a command substitution; the text it prints."""
 
+    def spend(self, count: int) -> None:
+        """Count work."""
+
     def process(self, code: str, at: int, *, feeds: bool) -> str:
         """Run a process substitution; the name of the file it stands for."""
 
 
 def fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
     """Expand a word that stands as an argument: for each alternative, the fields it becomes."""
-    if raw.isalnum():
+    if _LITERAL.fullmatch(raw):
         return ((raw,),)
-    per_word = [_fields(scope, word, at) for word in brace_expand(raw)]
+    simple = _SIMPLE.fullmatch(raw)
+    if simple:
+        name = simple["name"]
+        return ((simple["said"],),) if name is None else tuple((text,) for text in scope.variable(name) or UNKNOWN)
+    words = brace_expand(raw)
+    if len(words) > 1:
+        scope.spend(len(words) * (1 + (raw.count("{") + raw.count(",")) // 4))
+    per_word = [_fields(scope, word, at) for word in words]
     if len(per_word) == 1:
         return per_word[0]
     combined = list(islice(product(*per_word), ALTERNATIVES_MAX)) if len(per_word) <= ALTERNATIVES_MAX else []
@@ -66,7 +83,9 @@ def fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
 def single(scope: Scope, raw: str, at: int, *, assigned: bool = False) -> Value:
     """Expand a word that does not split: an assignment's value, a redirection's target, a here-string."""
     values: list[Value] = []
-    for choices, splits in _Pieces(scope, raw, at, assigned=assigned).read():
+    pieces = _Pieces(scope, raw, at, assigned=assigned).read()
+    scope.spend(2 + len(pieces))
+    for choices, splits in pieces:
         flat = tuple(choice if isinstance(choice, str) else " ".join(choice) for choice in choices)
         values.append(tuple(map(literal, flat)) if assigned and not splits else flat)
     return concat(*values) if values else EMPTY
@@ -82,11 +101,19 @@ def body(scope: Scope, raw: str, at: int) -> Value:
 
 def _fields(scope: Scope, raw: str, at: int) -> tuple[Fields, ...]:
     pieces = _Pieces(scope, raw, at).read()
+    scope.spend(2 + len(pieces))
     separators = scope.variable("IFS") or (" \t\n",)
     combinations = list(islice(product(*(choices for choices, _ in pieces)), ALTERNATIVES_MAX))
     splits = [split for _, split in pieces]
+    long = sum(len(choice) for choices, split in pieces if split for choice in choices)
+    scope.spend(len(combinations) * (len(pieces) // 4 + long // 32))
     out = [_assemble(combination, splits, separators[0]) for combination in combinations]
     return tuple(dict.fromkeys(out))
+
+
+@lru_cache(maxsize=16)
+def _splitter(separators: str) -> re.Pattern[str]:
+    return re.compile(f"[{re.escape(separators)}]+")
 
 
 def _assemble(combination: tuple[Choice, ...], splits: list[bool], separators: str) -> Fields:
@@ -96,7 +123,7 @@ def _assemble(combination: tuple[Choice, ...], splits: list[bool], separators: s
         if not isinstance(choice, str):
             parts = list(choice)
         elif split and separators:
-            parts = re.split(f"[{re.escape(separators)}]+", choice)
+            parts = _splitter(separators).split(choice)
         else:
             parts = [choice]
         for count, part in enumerate(parts):
@@ -108,7 +135,7 @@ def _assemble(combination: tuple[Choice, ...], splits: list[bool], separators: s
     return tuple(done) if current is None else (*done, current)
 
 
-_PLAIN = re.compile(r"[^\\'\"$`~@!?*+<>\[]+")
+_PLAIN = re.compile(r"(?:[^\\'\"$`~@!?*+<>]++|[@!?*+<>](?!\())++")
 _IN_QUOTES = re.compile(r"[^\\\"$`]+")
 _IN_BODY = re.compile(r"[^\\$`]+")
 _NAME = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
@@ -132,6 +159,7 @@ class _Pieces:
                 self._add(globbed(match.group()))
                 i = match.end()
             else:
+                self._scope.spend(2)
                 i = self._piece(i, end)
         return self.out
 
@@ -192,6 +220,7 @@ class _Pieces:
                 self._add(match.group())
                 i = match.end()
                 continue
+            self._scope.spend(2)
             char = self._raw[i]
             if char == '"':
                 return i + 1
@@ -208,9 +237,10 @@ class _Pieces:
 
     def _expansion(self, i: int, *, quoted: bool) -> int:
         raw = self._raw
-        stop = expansion_end(raw, i, quoted=quoted)
+        match = _NAME.match(raw, i)
+        stop = match.end() if match else expansion_end(raw, i, quoted=quoted)
+        self._scope.spend(0 if match else 2 + (stop - i) // 32)
         piece = raw[i:stop]
-        match = _NAME.fullmatch(piece)
         if match:
             self._parameter(match.group(1), quoted=quoted)
         elif piece.startswith("`"):

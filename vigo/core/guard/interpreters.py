@@ -38,6 +38,7 @@ _REMOVES = re.compile(
 _WRITES = re.compile(
     r"open\s*\([^)]*['\"][rb]*[wx]|['\"]\s*,\s*['\"]?[rb]*w|truncate|write_text|write_bytes|writeFile|file_put_contents|File\.write|copyfile|copy\b|['\"]\s*[>]|['\"]>|print\s*>|FileUtils\.cp|symlink"
 )
+_RECURSIVE = re.compile(r"rmtree|rm_r|recursive|remove_tree|rename|move|rimraf|\.mv\b")
 _ACCESS = re.compile(r"chmod|chown|lchown")
 _RUNS = re.compile(
     r"system|popen|subprocess|\bexec|spawn|qx|`|shell_exec|passthru|child_process|check_call|check_output|\bgetline\b|Popen|Open3|\|\s*\"|run\(|os\.exec"
@@ -112,17 +113,17 @@ def judge_code(call: Call, code: Word) -> Iterator[Hit]:
     text = literal(code.text)[:CODE_MAX]
     named = strings(text)
     program = _program(text)
+    removes, writes, access = _REMOVES.search(program), _WRITES.search(text), _ACCESS.search(program)
+    if not (removes or writes or access):
+        return
+    recursive = removes is not None and _RECURSIVE.search(program) is not None
     for name in [*named, "".join(named)] if "+" in text or "." in text else named:
         word = Word(name, code.span)
-        if _REMOVES.search(program):
-            yield from removals(
-                call,
-                word,
-                recursive=bool(re.search(r"rmtree|rm_r|recursive|remove_tree|rename|move|rimraf|\.mv\b", program)),
-            )
-        if _WRITES.search(text):
+        if removes:
+            yield from removals(call, word, recursive=recursive)
+        if writes:
             yield from overwrites(call, word, says=call.name, empties=True)
-        if _ACCESS.search(program):
+        if access:
             for hit in removals(call, word, recursive=False):
                 if hit.rule == "path-remove":
                     yield Hit("path-access", hit.says, hit.words, certain=hit.certain)

@@ -10,13 +10,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 DEPTH_MAX = 24
-OPENERS_MAX = 2_048
+OPENERS_MAX = 1_024
+PASSES_MAX = 6_144
 ARITHMETIC_MAX = 4_096
 NOT_ARITHMETIC_MAX = 8
 
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^]]*\])?\+?=")
-_PLAIN = re.compile(r"[^\s;&|<>()\\'\"$`@!?*+=]+")
+_NAMED = r"\$(?:[A-Za-z_][A-Za-z0-9_]*+|[0-9@*#?$!-])"
+SIMPLE = rf"(?:[^\s;&|<>()\\'\"$`@!?*+=]++|'[^']*+'|\"(?:[^\"\\$`]++|\\[\s\S]|{_NAMED})*+\"|{_NAMED}|[@!?*+=](?!\()|\\[\s\S])"
+"""A piece of a word in which no brackets open: plain, quoted, a variable. Never steps back on its way."""
+_PLAIN = re.compile(rf"{SIMPLE}++")
 _IN_QUOTES = re.compile(r"[^\"\\$`]+")
+_IN_BRACES = re.compile(r"[^\\'\"$`}]+")
+_IN_GROUP = re.compile(r"[^\\'\"$`()]+")
+_IN_ARITHMETIC = re.compile(r"[^()$]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]")
 _TICK = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
 _SINGLE = re.compile(r"'[^']*'")
@@ -36,6 +43,7 @@ class Pieces(ABC):
         self._broken = -1
         self._depth = 0
         self._openers = 0
+        self._passes = 0
         self._not_arithmetic = 0
         self._passers: dict[str, Callable[[int], int]] = {
             "\\": self._escape,
@@ -64,6 +72,7 @@ class Pieces(ABC):
 
     def _piece(self, i: int, start: int) -> int:
         """Pass one quoted, escaped or expanded piece of a word; the same offset at the word's end."""
+        self._passed()
         char = self._text[i]
         follow = self._text[i + 1 : i + 2]
         if char in "@!?*+=":
@@ -116,6 +125,7 @@ class Pieces(ABC):
 
     def _inner(self, i: int, *, quoted: bool) -> int:
         """Pass one character or piece inside quotes, braces or brackets."""
+        self._passed()
         char = self._text[i]
         if char == "$":
             return self._dollar(i, quoted=quoted)
@@ -126,7 +136,8 @@ class Pieces(ABC):
         self._deeper()
         start = i
         while i < self._end and self._text[i] != "}":
-            i = self._inner(i, quoted=quoted)
+            match = _IN_BRACES.match(self._text, i)
+            i = match.end() if match else self._inner(i, quoted=quoted)
         self._depth -= 1
         return i + 1 if i < self._end else self._left_open(start)
 
@@ -135,6 +146,10 @@ class Pieces(ABC):
         self._deeper()
         start, open_count = i, 1
         while i < self._end:
+            match = _IN_GROUP.match(self._text, i)
+            if match:
+                i = match.end()
+                continue
             char = self._text[i]
             open_count += {"(": 1, ")": -1}.get(char, 0)
             if not open_count:
@@ -161,13 +176,19 @@ class Pieces(ABC):
             if char == ")" and not open_count:
                 return i + 2 if self._text.startswith("))", i) else -1
             open_count += {"(": 1, ")": -1}.get(char, 0)
-            i = self._dollar(i) if char == "$" else i + 1
+            match = _IN_ARITHMETIC.match(self._text, i, bound)
+            i = match.end() if match else self._dollar(i) if char == "$" else i + 1
         return -1
 
     def _left_open(self, at: int) -> int:
         if self._broken < 0:
             self._broken = at
         return self._end
+
+    def _passed(self) -> None:
+        self._passes += 1
+        if self._passes > PASSES_MAX:
+            raise OverBudget(f"more than {PASSES_MAX} pieces")
 
     def _opener(self) -> None:
         self._openers += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from vigo.core.guard.words import ANY, BRACKET, HOLE, STAR, globbed, matches, pattern
 
@@ -33,6 +34,10 @@ INIT_SCRIPTS = tuple(f"/etc/init.d/{unit}" for unit in UNITS)
 FILES = (*PROGRAMS, *UNIT_FILES, *_LINKS, *INIT_SCRIPTS)
 ROOTS = (*DIRECTORIES, *DROP_INS, *FILES)
 
+_ROOTS = frozenset(ROOTS)
+_PARENTS = {root[:at] or "/": root for root in reversed(ROOTS) for at in range(len(root)) if root[at] == "/"}
+"""Each directory above protected paths, and the first of those."""
+
 SYSTEM_DIRECTORIES = (
     *(
         "/",
@@ -55,6 +60,7 @@ SYSTEM_DIRECTORIES = (
     *("/etc/systemd", "/etc/systemd/system", "/usr/lib/systemd", "/etc/pam.d", "/lib/modules", "/usr/lib/modules"),
     *("/lib/systemd", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/var/run", "/opt"),
 )
+_SYSTEM_DIRECTORIES = frozenset(SYSTEM_DIRECTORIES)
 SYSTEM_FILES = (
     *("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/sudoers", "/etc/fstab", "/etc/nsswitch.conf"),
     *("/bin/sh", "/bin/bash", "/usr/bin/bash", "/usr/bin/sh", "/sbin/init", "/usr/sbin/init", "/etc/ld.so.conf"),
@@ -70,6 +76,8 @@ _UNIT_SUFFIX = re.compile(
 )
 _STEM_MIN = 2
 _LITERALS_MIN = 2
+REMEMBERED_MAX = 256
+"""Longer paths are looked up anew each time: what is remembered must stay small."""
 
 
 class Reach(IntEnum):
@@ -98,6 +106,12 @@ class Aim:
 
 def aim(path: str, roots: tuple[str, ...] = ROOTS) -> Aim | None:
     """Tell what a resolved path reaches, the surest and nearest first; None when nothing."""
+    if path.isascii() and roots is ROOTS:
+        return _aim_literal(path)
+    return _aim_open(path, roots) if len(path) <= REMEMBERED_MAX else _aim(path, roots)
+
+
+def _aim(path: str, roots: tuple[str, ...]) -> Aim | None:
     stripped = path.lstrip(HOLE)
     if stripped != path:
         found = aim(stripped, roots) if stripped.startswith("/") else None
@@ -111,6 +125,23 @@ def aim(path: str, roots: tuple[str, ...] = ROOTS) -> Aim | None:
         if found and (best is None or _rank(found) > _rank(best)):
             best = found
     return best
+
+
+_aim_open = lru_cache(maxsize=1024)(_aim)
+
+
+def _aim_literal(path: str) -> Aim | None:
+    """Look up a path without anything open in it: the same answer without asking every root."""
+    clean = "/" + "/".join(part for part in path.split("/") if part)
+    root = _PARENTS.get(clean)
+    if root is not None:
+        return Aim(root, Reach.PARENT, certain=True, loose=False)
+    reach = Reach.AT
+    while clean:
+        if clean in _ROOTS:
+            return Aim(clean, reach, certain=True, loose=False)
+        clean, reach = clean.rpartition("/")[0], Reach.UNDER
+    return None
 
 
 def _rank(found: Aim) -> tuple[bool, bool, int]:
@@ -146,6 +177,13 @@ def system_directory(path: str) -> tuple[str, bool] | None:
     """Tell which system directory a path is, or all the entries of; and whether that is certain."""
     if not path.startswith("/"):
         return None
+    if path.isascii():
+        whole = "/" + "/".join(part for part in path.split("/") if part)
+        return (whole, True) if whole in _SYSTEM_DIRECTORIES else None
+    return _system_open(path) if len(path) <= REMEMBERED_MAX else _system(path)
+
+
+def _system(path: str) -> tuple[str, bool] | None:
     parts = [part for part in path.split("/") if part]
     inside = False
     while parts and set(parts[-1]) <= {STAR, ANY, "."} and STAR in parts[-1]:
@@ -158,6 +196,9 @@ def system_directory(path: str) -> tuple[str, bool] | None:
     return None
 
 
+_system_open = lru_cache(maxsize=1024)(_system)
+
+
 def system_file(path: str) -> bool:
     """Tell whether a path is a file without which nobody can log in or boot."""
     if HOLE in path:
@@ -166,7 +207,7 @@ def system_file(path: str) -> bool:
             return known in SYSTEM_FILES
         if not path.split(HOLE, maxsplit=1)[0].strip("/"):
             return False
-    return any(matches(path, name) for name in SYSTEM_FILES)
+    return path in SYSTEM_FILES if path.isascii() else any(matches(path, name) for name in SYSTEM_FILES)
 
 
 def unit(word: str, units: tuple[str, ...] = UNITS) -> tuple[str, bool] | None:

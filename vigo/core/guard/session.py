@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vigo.core.guard.finding import Finding, Layer
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.state import Body, Source, State
+from vigo.core.guard.syntax import Program
 from vigo.core.guard.words import HOLE, Value, Word
 
-STEPS_MAX = 2_048
+WORK_MAX = 8_000
+HASTY_AFTER = 1_500
+VISITS_MAX = 1
+STEP_COST = 5
 DEPTH_MAX = 100
 TEXT_TOTAL_MAX = 98_304
 NOTES_MAX = 16
@@ -41,6 +44,8 @@ class Shell(Protocol):
     session: Session
     state: State
     source: Source
+    heard: bool
+    """Somebody on the way reads what is printed: another stage, a substitution, a file."""
 
     def code(self, text: str, span: tuple[int, int], stdin: Value | None = None, *, own: State | None = None) -> Value:
         """Read a text as code, in this shell or one of its own; what it prints."""
@@ -57,6 +62,12 @@ class CallPort(Protocol):
 
     def call(self, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         """Carry out one call; what it prints."""
+
+    def inert(self, words: Sequence[tuple[tuple[str, ...], ...]], shell: Shell) -> bool:
+        """Tell whether a command, given by the alternatives of each of its words, can do nothing but print."""
+
+    def idle(self, name: str, shell: Shell) -> bool:
+        """Tell whether a command of this name can do nothing but print."""
 
     def contents(self, path: Word, shell: Shell) -> Value:
         """Return what is known to be in a file that is read."""
@@ -83,24 +94,40 @@ class Session:
     notes: list[str] = field(default_factory=list)
     active: list[str] = field(default_factory=list)
     """The functions that are running, outermost first."""
-    steps: int = 0
     depth: int = 0
     text_total: int = 0
+    work: int = 0
+    may_haste: bool = False
+    """Whether the text names nothing that is protected, so that a long one need not be followed along every way."""
+    visits: dict[int, int] = field(default_factory=dict)
+    """How often each node was walked, by its identity: `programs` keeps them alive."""
     links: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    """Code that was parsed before: loops and functions come back to the same substitutions."""
 
-    def step(self) -> None:
+    def step(self, cost: int = STEP_COST) -> None:
         """Count one command."""
-        self.steps += 1
-        if self.steps > STEPS_MAX:
-            raise OverBudget(f"more than {STEPS_MAX} commands to follow")
+        self.spend(cost)
 
-    @contextmanager
-    def deeper(self) -> Iterator[None]:
-        """Count one level of nesting, of blocks and of calls alike."""
+    def spend(self, count: int) -> None:
+        """Count work: about as many units as small operations, whatever they are."""
+        self.work += count
+        if self.work > WORK_MAX:
+            raise OverBudget(f"more than {WORK_MAX} operations to work it out")
+
+    def passes_over(self, node: object) -> bool:
+        """Count a visit; tell whether it is one too many, now that a good part of the budget is spent."""
+        visits = self.visits[id(node)] = self.visits.get(id(node), 0) + 1
+        return visits > VISITS_MAX and self.work > HASTY_AFTER and self.may_haste
+
+    def deeper(self) -> None:
+        """Count one level of nesting, of blocks and of calls alike; whoever calls it takes it back with `higher`."""
         if self.depth >= DEPTH_MAX:
             raise OverBudget("nested too deeply")
         self.depth += 1
-        yield
+
+    def higher(self) -> None:
+        """Leave a level. An exception leaves none: it ends the judgement."""
         self.depth -= 1
 
     def spend_text(self, size: int) -> None:

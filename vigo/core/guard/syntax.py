@@ -13,10 +13,11 @@ from functools import lru_cache
 import tree_sitter
 import tree_sitter_bash
 
+from vigo.core.guard.grammar import check
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.prescan import HereDoc, Skeleton
 
-NODES_MAX = 16_384
+NODES_MAX = 6_144
 NESTING_MAX = 100
 
 
@@ -28,6 +29,11 @@ class Redirect:
     fd: int | None
     target: tuple[int, int]
     here: HereDoc | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether what is printed on standard output may go elsewhere."""
+        return self.operator[0] in ">&" and self.fd in {None, 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,8 @@ class Program:
     body: Sequence
     broken: tuple[int, ...]
     """Offsets at which the grammar did not hold."""
+    size: int = 0
+    """What it took to read: words, nodes and length, as a count of work."""
 
 
 @lru_cache(maxsize=1)
@@ -125,6 +133,7 @@ def _parser() -> tree_sitter.Parser:
 
 def parse(skeleton: Skeleton) -> Program:
     """Parse a skeleton; `OverBudget` when the tree is larger than the guard reads."""
+    check(skeleton.text)
     root = _parser().parse(skeleton.text.encode("ascii")).root_node
     if root.descendant_count > NODES_MAX:
         raise OverBudget(f"more than {NODES_MAX} nodes")
@@ -133,7 +142,7 @@ def parse(skeleton: Skeleton) -> Program:
     broken = [skeleton.broken] if skeleton.broken >= 0 else []
     if root.has_error:
         broken.extend(_errors(root))
-    return Program(body, tuple(broken))
+    return Program(body, tuple(broken), skeleton.size + root.descendant_count // 2 + len(skeleton.text) // 64)
 
 
 def _errors(root: tree_sitter.Node) -> Iterator[int]:

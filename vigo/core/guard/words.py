@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
+from vigo.core.guard.pieces import OverBudget
+
 HOLE = "\ue000"
 STAR = "\ue001"
 ANY = "\ue002"
@@ -23,14 +25,14 @@ LOGIN = "\ue005"
 """The name of the user the command runs as."""
 
 _PRIVATE = re.compile("[\ue000-\ue00f\ud800-\udfff]")
-_TO_GLOB = str.maketrans({"*": STAR, "?": ANY, "[": BRACKET})
-_FROM_GLOB = str.maketrans({STAR: "*", ANY: "?", BRACKET: "["})
 _SHOWN = str.maketrans({STAR: "*", ANY: "?", BRACKET: "[", HOLE: "…", PID: "pid of ", LOGIN: "$USER"})
 GLOBS = frozenset({STAR, ANY, BRACKET})
 
 ALTERNATIVES_MAX = 16
 VALUE_MAX = 16_384
 STARS_MAX = 4
+WILD_MAX = 64
+COMBINATIONS_MAX = 8
 
 Value = tuple[str, ...]
 UNKNOWN: Value = (HOLE,)
@@ -52,12 +54,12 @@ def purify(text: str) -> str:
 
 def globbed(text: str) -> str:
     """Make glob characters active: the text stands unquoted."""
-    return text.translate(_TO_GLOB)
+    return text.replace("*", STAR).replace("?", ANY).replace("[", BRACKET)
 
 
 def literal(text: str) -> str:
     """Make glob characters plain again: an assignment keeps them as they are."""
-    return text.translate(_FROM_GLOB)
+    return text if text.isascii() else text.replace(STAR, "*").replace(ANY, "?").replace(BRACKET, "[")
 
 
 def shown(text: str) -> str:
@@ -91,8 +93,10 @@ def pattern(word: str, *, anything: str = "[^/]*") -> re.Pattern[str]:
     """Compile a word to an expression that matches what it may be; `anything` stands for a hole.
 
     With more stars than the bound, what lies between the first and the last one is taken for anything: the cost of a
-    match must not grow with what a stranger writes.
+    match must not grow with what a stranger writes. `OverBudget` with more wildcards than the guard reads.
     """
+    if sum(map(word.count, (STAR, ANY, BRACKET))) > WILD_MAX:
+        raise OverBudget(f"more than {WILD_MAX} wildcards in a word")
     stars = [at for at, char in enumerate(word) if char in {STAR, HOLE}]
     if len(stars) > STARS_MAX:
         word = word[: stars[0]] + HOLE + word[stars[-1] + 1 :]
@@ -165,3 +169,14 @@ def _member(char: str) -> str:
 def matches(word: str, name: str) -> bool:
     """Tell whether a word may be `name`."""
     return word == name or (not word.isascii() and pattern(word).fullmatch(name) is not None)
+
+
+def combinations(choices: list[list[tuple[Word, ...]]]) -> list[tuple[tuple[Word, ...], ...]]:
+    """Combine the alternatives of words; beyond the bound each alternative is still seen once."""
+    total = 1
+    for choice in choices:
+        total *= max(1, len(choice))
+    if total <= COMBINATIONS_MAX:
+        return list(product(*choices))
+    longest = max(map(len, choices))
+    return [tuple(choice[min(at, len(choice) - 1)] for choice in choices) for at in range(longest)]
