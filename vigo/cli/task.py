@@ -189,6 +189,19 @@ def status(
     return show_status(task, output, console)
 
 
+@app.command(epilog="Example: vigo task report t1a2b3c --html report.html")
+def report(
+    html: Annotated[str, typer.Option("--html", metavar="FILE|-", help="The file to write; - is standard output.")],
+    task: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Task id or a unique beginning of one.  [default: the last task]")
+    ] = None,
+) -> int:
+    """Write one self-contained HTML page about a task run: verdict, hosts, timeline, output, audit."""
+    from vigo.cli.report import report_task
+
+    return report_task(task, html, Console.of_process())
+
+
 @app.command("list")
 def list_(
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of tasks to display.")] = 20,
