@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vigo.adapters.ssh_capture import Capture, Greeting
-from vigo.core.command import greeting
 
 MARK = "t1.abc"
 PIECES = st.lists(st.binary(max_size=40), max_size=20)
@@ -43,7 +42,7 @@ def test_the_greeting_is_taken_out_wherever_it_is_cut(before: bytes, after: byte
     told = b"vigo:t1.abc:4711\n"
     stream = before + told + after
     borders = sorted({0, *(cut for cut in cuts if cut < len(stream)), len(stream)})
-    taken = Greeting(greeting(MARK), b"vigo:t1:end\n")
+    taken = Greeting(MARK)
     passed = b"".join(taken.filter(stream[start:end]) for start, end in pairwise(borders)) + taken.rest()
     assert (taken.pid, passed) == (4711, before + after)
 
@@ -51,12 +50,12 @@ def test_the_greeting_is_taken_out_wherever_it_is_cut(before: bytes, after: byte
 @given(pieces=PIECES)
 def test_a_stream_without_a_greeting_comes_through_whole(pieces: list[bytes]) -> None:
     """Something else ran: its words are evidence."""
-    taken = Greeting(greeting(MARK), b"vigo:t1:end\n")
+    taken = Greeting(MARK)
     assert b"".join(map(taken.filter, pieces)) + taken.rest() == b"".join(pieces)
     assert taken.pid is None
 
 
 def test_a_line_without_end_is_not_held_back_for_ever() -> None:
     """The bound on what waits for a newline."""
-    taken = Greeting(greeting(MARK), b"vigo:t1:end\n")
+    taken = Greeting(MARK)
     assert taken.filter(b"x" * 100_000) == b"x" * 100_000

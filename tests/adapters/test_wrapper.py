@@ -110,10 +110,10 @@ def carried(command: str, interpreter: Path | str = "/bin/sh", limits: Limits | 
         assert process.stderr is not None
         stop_waiting(process)
         stdout, stderr = process.stdout.read(), process.stderr.read()
-    told = greeting(MARK).search(stderr)
+    told = greeting(MARK, stderr)
     assert told is not None, stderr
-    stderr = greeting(MARK).sub(b"", stderr, count=1).replace(result_kept(MARK), b"")
-    return Done(process.returncode, stdout, stderr, int(told[1]))
+    stderr = (stderr[: told.start()] + stderr[told.end() :]).replace(result_kept(MARK), b"")
+    return Done(process.returncode, stdout, stderr, int(told["pid"]))
 
 
 def stop_waiting(process: subprocess.Popen[bytes]) -> int:

@@ -119,9 +119,12 @@ def test_a_mark_that_is_no_word_is_a_fault_of_ours(mark: str) -> None:
 
 def test_the_greeting_is_found_for_its_own_run_alone() -> None:
     """Another run's greeting, or a text like it, is output."""
-    assert (found := greeting(MARK).search(b"motd\nvigo:%s:4711\nrest" % MARK.encode())) is not None
-    assert found[1] == b"4711"
-    assert greeting(MARK).search(b"vigo:t0000002.0123456789abcdef:4711\n") is None
+    own = b"vigo:%s:4711\n" % MARK.encode()
+    for before in (b"", b"motd\n", b"vigo:t0000002.0123456789abcdef:1\n", b"vigo:", b"vigo:vigo:"):
+        found = greeting(MARK, before + own + b"rest")
+        assert found is not None
+        assert (found.start(), found["pid"]) == (len(before), b"4711")
+    assert greeting(MARK, b"vigo:t0000002.0123456789abcdef:4711\n") is None
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
+from vigo.core.command import greeting, result_kept
 from vigo.core.model import Output
 
 _LINE_BYTES_MAX = 4096
@@ -58,11 +58,11 @@ class Greeting:
     the command's output ended.
     """
 
-    __slots__ = ("_closing", "_partial", "_pattern", "closed", "pid")
+    __slots__ = ("_closing", "_mark", "_partial", "closed", "pid")
 
-    def __init__(self, pattern: re.Pattern[bytes], closing: bytes) -> None:
-        self._pattern = pattern
-        self._closing = closing
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._closing = result_kept(mark)
         self._partial = b""
         self.pid: int | None = None
         """The pid of the command's group on its host, once the wrapper has told it."""
@@ -77,9 +77,9 @@ class Greeting:
         self._partial = b""
         if self.pid is not None:
             return self._without_closing(data)
-        found = self._pattern.search(data)
+        found = greeting(self._mark, data)
         if found is not None:
-            self.pid = int(found[1])
+            self.pid = int(found["pid"])
             return data[: found.start()] + self._without_closing(data[found.end() :])
         cut = data.rfind(b"\n") + 1
         if len(data) - cut > _LINE_BYTES_MAX:

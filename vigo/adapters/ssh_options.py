@@ -44,6 +44,8 @@ from vigo.core.model import Host, HostKeyRule, Overrides, Reason
 
 _SSH_PORT = 22
 _FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
+_FAST_KEX = (b"curve25519-sha256", b"curve25519-sha256@libssh.org")
+"""A post-quantum exchange costs both sides several times as much; ssh_config's KexAlgorithms puts one first."""
 _RSA_SIGNATURES = ("rsa-sha2-256", "rsa-sha2-512", "ssh-rsa")
 _Algorithms: TypeAlias = tuple[str | None, str | None, str | None, str | None, int, int]
 
@@ -292,14 +294,15 @@ def _public_keys(entries: tuple[Any, ...]) -> list[asyncssh.SSHKey]:
 
 
 def _build(settings: Settings) -> asyncssh.SSHClientConnectionOptions:
-    fast = dict.fromkeys((*_FAST_CIPHERS, *get_default_encryption_algs()))
+    ciphers = dict.fromkeys((*_FAST_CIPHERS, *get_default_encryption_algs()))
+    exchanges = dict.fromkeys((*_FAST_KEX, *get_default_kex_algs()))
     with _somebody():
         return asyncssh.SSHClientConnectionOptions(
             config=None,
             username=settings.user,
             known_hosts=([], [], []),
-            encryption_algs=_chosen(settings, "ciphers", get_encryption_algs(), fast),
-            kex_algs=_chosen(settings, "kexalgorithms", get_kex_algs(), get_default_kex_algs()),
+            encryption_algs=_chosen(settings, "ciphers", get_encryption_algs(), ciphers),
+            kex_algs=_chosen(settings, "kexalgorithms", get_kex_algs(), exchanges),
             mac_algs=_chosen(settings, "macs", get_mac_algs(), get_default_mac_algs()),
             signature_algs=_chosen(settings, "pubkeyacceptedalgorithms", get_public_key_algs(), get_public_key_algs()),
             client_keys=None,

@@ -11,7 +11,7 @@ from typing import Any
 import asyncssh
 
 from vigo.adapters.ssh_capture import Capture, Greeting
-from vigo.core.command import KILL_LINE, TAKEN_LINE, greeting, result_kept
+from vigo.core.command import KILL_LINE, TAKEN_LINE
 from vigo.core.masking import Masker
 from vigo.core.model import Ended, HostResult, Stream
 
@@ -30,7 +30,7 @@ class Recording:
     ) -> None:
         self._captures = {stream: Capture(kept_max) for stream in Stream}
         self._maskers = {stream: Masker(secrets) for stream in Stream}
-        self._greeting = Greeting(greeting(mark), result_kept(mark))
+        self._greeting = Greeting(mark)
         self._tell = tell
 
     @property

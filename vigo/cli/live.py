@@ -15,6 +15,7 @@ from vigo.adapters.store_read import Reading
 from vigo.adapters.store_thread import ThreadedJournal
 from vigo.cli.console import Console
 from vigo.cli.errand import Errand, gate_asks
+from vigo.cli.loop import carry_through
 from vigo.cli.reading import TEXT, show_task
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
@@ -42,7 +43,7 @@ def carry_out(errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], 
     `begin` puts the dispatch, or the resume, on record, and returns the run with that record and the task's lock. It is
     called when signals are already heard.
     """
-    return asyncio.run(_carry_out(errand, begin, store, console))
+    return carry_through(_carry_out(errand, begin, store, console))
 
 
 async def _carry_out(

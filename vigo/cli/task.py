@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vigo.cli import flags, ssh_flags
+from vigo.cli.ahead import load_ahead
 from vigo.cli.console import Console
 from vigo.cli.flags import Format
 from vigo.cli.request import Request
@@ -78,6 +79,8 @@ def run(
 ) -> int:
     """Run a command or a named task on targeted hosts."""
     given = locals()  # each flag is a field of Request with the same name
+    if not (dry_run and no_probe):
+        load_ahead("vigo.adapters.ssh")
     from vigo.cli.dispatch import run_task
 
     return run_task(Request.of(given), Console.of_process())

@@ -27,6 +27,7 @@ TAKEN_LINE = b"a\n"
 
 _GO_LINE = b"go\n"
 _RUN_ID = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_GREETING = re.compile(rb"vigo:(?P<mark>[0-9A-Za-z._-]{1,64}):(?P<pid>[0-9]+)\n")
 _VARIABLE = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
 _UNSAFE = re.compile(r"(['\\!])")
 _JOINED = re.compile(r"(?:\b(?:then|do|else|in)|[{(&|]|;;)$")
@@ -101,9 +102,13 @@ def look(run_id: str, group: int) -> str:
     return f"exec /bin/sh -c 'i={run_id} g={int(group) or 'x'}; {_shrunk(FIND + LOOK)}'"
 
 
-def greeting(run_id: str) -> re.Pattern[bytes]:
-    """Match the line that the wrapper writes to stderr before anything else; group 1 is the command's pid."""
-    return re.compile(b"vigo:" + re.escape(run_id.encode()) + rb":([0-9]+)\n")
+def greeting(run_id: str, data: bytes) -> re.Match[bytes] | None:
+    """Find the line that the wrapper writes to stderr before anything else; the group `pid` is the command's.
+
+    One pattern serves all runs: to compile one for each of them would cost more than the search.
+    """
+    mark = run_id.encode()
+    return next((found for found in _GREETING.finditer(data) if found["mark"] == mark), None)
 
 
 def result_kept(run_id: str) -> bytes:
