@@ -140,7 +140,16 @@ def _errand(subject: Subject, made: plan.Plan, request: Request, overrides: Over
     texts = {host.name: binding.act(subject.bound, host) for host in made.hosts}
     check = subject.check
     checks = {} if check is None else {host.name: binding.render(check, host) for host in made.hosts}
-    errand = Errand(made, texts, checks, request.accept_new_host_keys, request.output, overrides, request.ssh_config)
+    errand = Errand(
+        made,
+        texts,
+        checks,
+        request.accept_new_host_keys,
+        request.output,
+        overrides,
+        request.ssh_config,
+        progress=request.progress,
+    )
     for wire in {text.wire for text in errand.all_texts}:
         command.check(wire)
     for url in made.policy.gate.urls:
@@ -174,6 +183,7 @@ def _preflight(opening: TaskDispatched, errand: Errand, console: Console) -> tup
         output=errand.output,
         overrides=errand.overrides,
         ssh_config=errand.ssh_config,
+        progress=errand.progress,
     )
     batches = tuple(tuple(host.name for host in batch) for batch in made.batches)
     return TaskDispatched(

@@ -29,6 +29,8 @@ class Errand:
     """What `--ssh-config` says; None is the user's own and the machine's."""
     credentials: Credentials | None = None
     """What is offered beside the keys that lie open here; fetched last, and dropped after the run."""
+    progress: str = "auto"
+    """How the run is followed on standard error: what `--progress` says."""
 
     @property
     def all_texts(self) -> list[Act]:

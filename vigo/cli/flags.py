@@ -20,6 +20,16 @@ class Format(StrEnum):
     TSV = "tsv"
 
 
+class Progress(StrEnum):
+    """How a run is followed on standard error."""
+
+    AUTO = "auto"
+    """As a board on a terminal that can draw one, else as lines."""
+    BOARD = "board"
+    LINES = "lines"
+    NONE = "none"
+
+
 class Kind(StrEnum):
     """What a word is taken for."""
 
@@ -28,6 +38,9 @@ class Kind(StrEnum):
 
 
 Output: TypeAlias = Annotated[Format, typer.Option("--output", "-o", help="Form of the result.")]
+Follow: TypeAlias = Annotated[
+    Progress, typer.Option("--progress", help="How the run is followed on standard error; auto: board on a terminal.")
+]
 Inventory: TypeAlias = Annotated[
     str | None, typer.Option("--inventory", "-i", metavar="PATH|lab", help="Inventory file or folder.")
 ]

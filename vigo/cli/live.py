@@ -13,6 +13,7 @@ from vigo.adapters.requests import watch
 from vigo.adapters.store import Store
 from vigo.adapters.store_read import Reading
 from vigo.adapters.store_thread import ThreadedJournal
+from vigo.cli.board import following
 from vigo.cli.console import Console
 from vigo.cli.errand import Errand, gate_asks
 from vigo.cli.loop import carry_through
@@ -21,20 +22,13 @@ from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
 from vigo.core.events import Record, TaskStatus
 from vigo.core.guard import Order, Refusal, clear
-from vigo.core.model import Host, Outcome, Stream
+from vigo.core.model import Host, Outcome
 from vigo.core.rollout import Run
 from vigo.engine.execute import Execution, Ports, Work
 from vigo.engine.ports import Observer
-from vigo.render.live import BlockPrinter, ProgressLines, off_the_record, summary
+from vigo.render.live import BlockPrinter, off_the_record, summary
 
 _MARK_BYTES = 10
-
-
-class NoSink:
-    """Live output that nobody watches: the kept output is shown when a host has ended."""
-
-    def write(self, host: str, stream: Stream, data: bytes) -> None:
-        """Drop the bytes."""
 
 
 def carry_out(errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console) -> Exit:
@@ -66,14 +60,15 @@ async def _carry_out(
     causes = _listen(lambda cause, now: execution.cancel(cause, now=now))
     run, opening, lock = begin()
     with lock, Reading(store.folder) as reading:
-        observers = _observers(errand, reading, run, console)
+        view = following(errand.progress, opening, run, console)
+        observers = [*_results(errand, reading, run, view.console), *view.observers]
         probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
         async with ThreadedJournal(store) as journal:
-            ports = Ports(transport, probe, journal, NoSink(), observers, console.say)
+            ports = Ports(transport, probe, journal, view.sink, observers, view.console.say)
             execution = Execution(opening.task, run, _work(errand, address_of), ports)
             execution.announce(opening)
             try:
-                async with watch(store.folder, opening.task, execution.cancel):
+                async with view.drawn, watch(store.folder, opening.task, execution.cancel):
                     await execution.carry_out()
             except JournalError:
                 console.say_lines(off_the_record(opening.task, run, execution.unrecorded))
@@ -104,9 +99,8 @@ def _work(errand: Errand, address_of: Callable[[Host], str]) -> Work:
     )
 
 
-def _observers(errand: Errand, reading: Reading, run: Run, console: Console) -> list[Observer]:
-    progress = ProgressLines(console.err)
-    return [BlockPrinter(console.out, reading.kept, run), progress] if errand.output == TEXT else [progress]
+def _results(errand: Errand, reading: Reading, run: Run, console: Console) -> list[Observer]:
+    return [BlockPrinter(console.out, reading.kept, run)] if errand.output == TEXT else []
 
 
 def _listen(cancel: Callable[[str, bool], None]) -> list[str]:

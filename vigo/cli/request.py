@@ -81,6 +81,7 @@ class Request:
     expand: bool = False
     inventory: str | None = None
     accept_new_host_keys: bool = False
+    progress: str = "auto"
     output: str = "text"
 
     @classmethod

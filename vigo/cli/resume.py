@@ -54,6 +54,7 @@ class Resumption:
     password_fd: int | None = None
     ask_passphrase: bool = False
     passphrase_file: str | None = None
+    progress: str = "auto"
     output: str = "text"
 
     @property
@@ -122,6 +123,7 @@ def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console)
         asked.output,
         reach.overrides(inventory),
         reach.ssh_config,
+        progress=asked.progress,
     )
     if opening.texts_sha256 != binding.texts_digest(errand.texts):
         raise ConfigError(

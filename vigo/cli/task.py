@@ -9,7 +9,7 @@ import typer
 from vigo.cli import flags, ssh_flags
 from vigo.cli.ahead import load_ahead
 from vigo.cli.console import Console
-from vigo.cli.flags import Format
+from vigo.cli.flags import Format, Progress
 from vigo.cli.request import Request
 
 app = typer.Typer(help="Run a command or a named task on hosts; look at runs.", no_args_is_help=True)
@@ -75,6 +75,7 @@ def run(
     expand: flags.Expand = False,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
+    progress: flags.Follow = Progress.AUTO,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Run a command or a named task on targeted hosts."""
@@ -154,6 +155,7 @@ def push(
     expand: flags.Expand = False,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
+    progress: flags.Follow = Progress.AUTO,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Bring a file to targeted hosts, whole or not at all, with the rules of `run`."""
@@ -245,6 +247,7 @@ def resume(
     passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
+    progress: flags.Follow = Progress.AUTO,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Let a paused or interrupted task go on with its own plan; no host that has an outcome runs again."""
@@ -279,6 +282,7 @@ def rerun(
     passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
+    progress: flags.Follow = Progress.AUTO,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Run a task's command again, as a new task, on those of its hosts that ended so."""
@@ -306,6 +310,7 @@ def rollback(
     passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
+    progress: flags.Follow = Progress.AUTO,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Run a task's rollback command, as a new task, on the hosts where the task ran."""

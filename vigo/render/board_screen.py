@@ -1,0 +1,148 @@
+"""Puts frames of the board on a terminal, and other text above it.
+
+Rule 1: the cursor is never hidden and stands below the board, at the beginning of a line: whatever ends or stops the
+        program, the terminal is left as a shell wants it.
+Rule 2: what is drawn is taken away before anything else is written, and drawn again after it.
+Rule 3: a frame that says nothing new is not written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from vigo.render.board import Look, frame
+from vigo.render.board_state import BoardState
+
+FRAME_MS = 125
+_PATIENCE = 20
+"""A frame that took a while is followed by a rest so many times as long: drawing has a twentieth of the time."""
+_COLUMNS, _LINES = 80, 24
+_COLUMNS_MIN, _LINES_MIN = 10, 2
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """What stands on the screen: the frame's text, and the width of each of its lines."""
+
+    text: str
+    widths: tuple[int, ...]
+
+
+class BoardScreen:
+    """One board on one terminal."""
+
+    def __init__(self, err: TextIO, state: BoardState, hints: tuple[str, str], now_ms: Callable[[], int]) -> None:
+        self.state = state
+        self._err = err
+        self._now_ms = now_ms
+        self._look = Look(hints, plain=not _speaks_unicode(err))
+        self._console = Console(file=io.StringIO(), force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._drawn: _Drawn | None = None
+        self._was_drawn = self._is_mid_line = False
+
+    def draw(self) -> float:
+        """Draw a frame if it is another one, and return how many seconds the next may wait for."""
+        begin = time.perf_counter()
+        if not self._is_mid_line:
+            columns, rows = _size(self._err)
+            # The last column stays free: what a terminal does behind it differs. The cursor has the last line.
+            lines = frame(self.state, self._now_ms(), columns - 1, rows - 1, self._look)
+            self._put(self._ansi(lines, columns), tuple(line.cell_len for line in lines), columns)
+        return max(FRAME_MS / 1000, _PATIENCE * (time.perf_counter() - begin))
+
+    def lift(self) -> None:
+        """Take the board away: the cursor stands where it began."""
+        if self._drawn is not None:
+            self._err.write(f"{_up(self._height(_size(self._err)[0]))}\x1b[J")
+            self._err.flush()
+            self._drawn = None
+
+    def leave(self) -> None:
+        """Leave what is drawn where it is: the next frame begins below it. For a terminal that others wrote on."""
+        self._drawn = None
+
+    def finish(self) -> None:
+        """Draw the last frame, if there was one before, and leave it."""
+        if self._was_drawn:
+            self.draw()
+            self.leave()
+
+    def above(self, target: TextIO) -> TextIO:
+        """Return a stream whose text goes to `target`, above the board, when both are on terminals."""
+        return cast("TextIO", _Above(self, target)) if target.isatty() else target
+
+    def wrote(self, text: str) -> None:
+        """Note that text went to the terminal: until its line has ended the board waits."""
+        if text:
+            self._is_mid_line = not text.endswith("\n")
+
+    def _put(self, text: str, widths: tuple[int, ...], columns: int) -> None:
+        if self._drawn is not None and self._drawn.text == text:
+            return
+        up = "" if self._drawn is None else _up(self._height(columns))
+        self._err.write(f"{up}{text}\x1b[J")
+        self._err.flush()
+        self._drawn = _Drawn(text, widths)
+        self._was_drawn = True
+
+    def _height(self, columns: int) -> int:
+        """Return how many lines the drawn frame has now: a terminal that became narrower has folded some."""
+        return sum(max(1, -(-width // columns)) for width in self._drawn.widths) if self._drawn is not None else 0
+
+    def _ansi(self, lines: list[Text], columns: int) -> str:
+        parts = []
+        for line in lines:
+            with self._console.capture() as captured:
+                self._console.print(line, end="", soft_wrap=True, crop=False, width=columns)
+            parts.append(f"{captured.get()}\x1b[K\r\n")
+        return "".join(parts)
+
+
+class _Above(io.TextIOBase):
+    """Writes to a terminal that has a board at its bottom."""
+
+    def __init__(self, screen: BoardScreen, target: TextIO) -> None:
+        self._screen = screen
+        self._target = target
+
+    def write(self, text: str) -> int:
+        """Take the board away and write; the next frame draws it again."""
+        self._screen.lift()
+        self._screen.wrote(text)
+        return self._target.write(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        self._target.flush()
+
+    def isatty(self) -> bool:
+        """Say what it is on."""
+        return True
+
+
+def _up(lines: int) -> str:
+    return f"\r\x1b[{lines}A" if lines else "\r"
+
+
+def _size(err: TextIO) -> tuple[int, int]:
+    try:
+        columns, rows = os.get_terminal_size(err.fileno())
+    except (OSError, ValueError):
+        columns, rows = 0, 0
+    return max(columns or _COLUMNS, _COLUMNS_MIN), max(rows or _LINES, _LINES_MIN)
+
+
+def _speaks_unicode(err: TextIO) -> bool:
+    try:
+        "▸✓✗…".encode(err.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
