@@ -205,7 +205,7 @@ def _append_gate(line: Text, state: BoardState, batch: int | None) -> None:
     if not gate.is_set or (batch is None and not gate.baseline):
         return
     passed = state.gates.get(batch)
-    sign = {None: ("| "), True: ("= ", "green"), False: ("! ", "bold red")}[passed]
+    sign = {None: ("| ", "dim"), True: ("= ", "green"), False: ("! ", "bold red")}[passed]
     line.append(*sign)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO, cast
 
+from rich.color import ColorSystem
 from rich.console import Console
 from rich.text import Text
 
@@ -24,6 +25,7 @@ from vigo.render.board_state import BoardState
 FRAME_MS = 125
 _PATIENCE = 20
 """A frame that took a while is followed by a rest so many times as long: drawing has a twentieth of the time."""
+_COLORS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 _COLUMNS, _LINES = 80, 24
 _COLUMNS_MIN, _LINES_MIN = 10, 2
 
@@ -45,6 +47,7 @@ class BoardScreen:
         self._now_ms = now_ms
         self._look = Look(hints, plain=not _speaks_unicode(err))
         self._console = Console(file=io.StringIO(), force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._colors = None if self._console.no_color else _COLORS.get(self._console.color_system or "")
         self._drawn: _Drawn | None = None
         self._was_drawn = self._is_mid_line = False
 
@@ -55,7 +58,7 @@ class BoardScreen:
             columns, rows = _size(self._err)
             # The last column stays free: what a terminal does behind it differs. The cursor has the last line.
             lines = frame(self.state, self._now_ms(), columns - 1, rows - 1, self._look)
-            self._put(self._ansi(lines, columns), tuple(line.cell_len for line in lines), columns)
+            self._put(self._ansi(lines), tuple(line.cell_len for line in lines), columns)
         return max(FRAME_MS / 1000, _PATIENCE * (time.perf_counter() - begin))
 
     def lift(self) -> None:
@@ -97,13 +100,15 @@ class BoardScreen:
         """Return how many lines the drawn frame has now: a terminal that became narrower has folded some."""
         return sum(max(1, -(-width // columns)) for width in self._drawn.widths) if self._drawn is not None else 0
 
-    def _ansi(self, lines: list[Text], columns: int) -> str:
-        parts = []
-        for line in lines:
-            with self._console.capture() as captured:
-                self._console.print(line, end="", soft_wrap=True, crop=False, width=columns)
-            parts.append(f"{captured.get()}\x1b[K\r\n")
-        return "".join(parts)
+    def _ansi(self, lines: list[Text]) -> str:
+        return "".join(f"{self._styled(line)}\x1b[K\r\n" for line in lines)
+
+    def _styled(self, line: Text) -> str:
+        """Return a line with its colours; this is all of rich's printing that a line without wrapping needs."""
+        return "".join(
+            text if style is None or self._colors is None else style.render(text, color_system=self._colors)
+            for text, style, _ in line.render(self._console)
+        )
 
 
 class _Above(io.TextIOBase):
