@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncssh
 import psutil
@@ -155,9 +155,19 @@ async def without_a_status(process: asyncssh.SSHServerProcess[bytes]) -> None:
     pipe = asyncio.subprocess.PIPE
     assert process.command is not None
     child = await asyncio.create_subprocess_shell(process.command, stdin=pipe, stdout=pipe, stderr=pipe)
-    await process.redirect(child.stdin, child.stdout, child.stderr, send_eof=False)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    feeding = asyncio.create_task(_pass_on(process.stdin, child.stdin))
+    await asyncio.gather(_pass_on(child.stdout, process.stdout), _pass_on(child.stderr, process.stderr))
     await child.wait()
+    feeding.cancel()
     process.close()
+
+
+async def _pass_on(reader: Any, writer: Any) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
 
 
 def test_b16_a_session_that_ends_without_a_status_is_lost(sshd_farm: Farm, server: Server, tmp_path: Path) -> None:
