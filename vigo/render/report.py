@@ -14,7 +14,7 @@ from vigo.core.events import GateChecked, TaskDispatched, TaskResumed, TaskStatu
 from vigo.core.model import Outcome
 from vigo.core.rollout import Run
 from vigo.render.html import Html, join, lines_of, tag
-from vigo.render.report_output import anchors, groups_html, groups_of, logged, logs_html, names
+from vigo.render.report_output import anchors, groups_html, logged, logs_html, names, told_groups
 from vigo.render.report_state import WAITING, Look, Story, hosts, look_of, mark, tally, verdict_look
 from vigo.render.report_style import CSS, POLICY
 from vigo.render.report_timeline import drawing, table, timeline
@@ -58,7 +58,7 @@ def _sections(story: Story) -> Iterator[Html]:
         line = timeline(story.records)
         said = tag("details", tag("summary", "The same as a table"), table(line, run))
         yield from _section("Timeline", tag("div", drawing(line, run), said, class_="panel"))
-        groups = groups_of(run)
+        groups = told_groups(run)
         yield from _section("Output, equal output folded", groups_html(story, groups))
         yield from _section("Log of each host", logs_html(story, run, groups, interrupted=interrupted))
     yield from _section("Guard and audit", _audit(story))

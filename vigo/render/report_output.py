@@ -6,15 +6,14 @@ Rule 2: what was cut or left out is said where it is missing, with the command t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from vigo.core.model import HostResult, Outcome, Output
 from vigo.core.quantity import format_duration
 from vigo.core.ranges import fold
 from vigo.core.rollout import Run
 from vigo.render.blocks import Kept, header
+from vigo.render.gather import Group, difference, groups_of
 from vigo.render.html import Html, block, join, lines_of, tag
 from vigo.render.report_state import Look, Story, hosts, look_of, mark, outcome_look
 
@@ -26,19 +25,7 @@ _LOG_BYTES = 16 * 1024
 _LOGS_BYTES = 500 * 1024
 _LEAST_BYTES = 256
 _NAMES_MAX = 1_000
-_DIFF_LINES_MAX = 400
 _QUIET = frozenset({Outcome.SKIPPED})
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Hosts that ended alike and printed the same."""
-
-    number: int
-    """From 1, the biggest group first."""
-    hosts: tuple[str, ...]
-    result: HostResult
-    """The first host's."""
 
 
 class Budget:
@@ -63,15 +50,10 @@ class Budget:
         return shown
 
 
-def groups_of(run: Run) -> list[Group]:
-    """Fold the hosts that have a result, the biggest group first."""
-    found: dict[tuple[object, ...], list[str]] = {}
-    for host in run.hosts:
-        result = run.results.get(host)
-        if result is not None and result.outcome not in _QUIET:
-            found.setdefault(_alike(result), []).append(host)
-    ordered = sorted(found.values(), key=len, reverse=True)
-    return [Group(n, tuple(names), run.results[names[0]]) for n, names in enumerate(ordered, start=1)]
+def told_groups(run: Run) -> list[Group]:
+    """Fold the hosts that ended and were not skipped, the biggest group first."""
+    ended = (host for host in run.hosts if host in run.results)
+    return groups_of(run, (host for host in ended if run.results[host].outcome not in _QUIET))
 
 
 def groups_html(story: Story, groups: Sequence[Group]) -> Html:
@@ -126,11 +108,6 @@ def names(some: Sequence[str]) -> str:
     """Return hosts folded into ranges, cut when even that is long."""
     folded = fold(some)
     return folded if len(folded) <= _NAMES_MAX else f"{folded[:_NAMES_MAX]}…"
-
-
-def _alike(result: HostResult) -> tuple[object, ...]:
-    out, err = result.stdout, result.stderr
-    return (result.outcome, result.exit_code, result.signal, result.reason, out.sha256, err.sha256, result.kill)
 
 
 def _group(story: Story, group: Group, usual: Group | None, budget: Budget) -> Html:
@@ -219,24 +196,16 @@ def _diff(kept: Kept, usual: Output, other: Output) -> Html | None:
     if not other.total_bytes or usual.sha256 == other.sha256 or usual.is_cut or other.is_cut:
         return None
     before, after = kept(usual.kept_sha256), kept(other.kept_sha256)
-    if before is None or after is None or max(len(before), len(after)) > _GROUP_BYTES:
+    if before is None or after is None:
         return None
-    old, new = before.splitlines(), after.splitlines()
-    if max(len(old), len(new)) > _DIFF_LINES_MAX:
-        return None
-    lines = [_shown(line) for line in difflib.diff_bytes(difflib.unified_diff, old, new, n=1, lineterm=b"")][2:]
-    kinds = "".join("+" if line.startswith("+") else "-" if line.startswith("-") else " " for line in lines)
-    if kinds.count(" ") < kinds.count("+"):
+    lines = difference(before, after)
+    if lines is None:
         return None
     tones = {"+": "add", "-": "del"}
     rows = (
         tag("span", lines_of(line), class_=tones[line[:1]]) if line[:1] in tones else lines_of(line) for line in lines
     )
     return tag("pre", Html("\n".join(rows)))
-
-
-def _shown(line: bytes) -> str:
-    return line.decode("utf-8", "backslashreplace")
 
 
 def _size(shown: Html) -> int:
