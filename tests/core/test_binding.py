@@ -385,8 +385,8 @@ def test_urls_of_flags_may_differ_from_host_to_host() -> None:
         ("http://lb/{{ env }}", "{{ env }} is nothing that a host knows; write host, address or trait.PATH"),
         ("http://lb/{{.Host}}", "holds `{` outside of a placeholder; write %7B"),
         ("http://lb/}", "holds `}` outside of a placeholder; write %7D"),
-        ("ftp://{{ host }}/", "only http:// and https:// are probed"),
-        ("{{ trait.url }}", "only http:// and https:// are probed"),
+        ("ftp://{{ host }}/", "only http:// and https:// can be asked"),
+        ("{{ trait.url }}", "only http:// and https:// can be asked"),
         ("http://ops@{{ host }}/", "user names and passwords"),
     ],
 )

@@ -222,7 +222,7 @@ def test_a_rollback_may_name_another_task() -> None:
         ({"command": "x", "max_failures": "101%"}, "max_failures: '101%' is more than all targets"),
         ({"command": "x", "target": ""}, "target: is empty"),
         ({"command": "x", "description": 1}, "description: is a number"),
-        ({"command": "x", "health_check_url": "ftp://a/"}, "only http:// and https:// are probed"),
+        ({"command": "x", "health_check_url": "ftp://a/"}, "only http:// and https:// can be asked"),
         ({"command": "x", "health_check_url": "http://u:p@a/"}, "user names and passwords do not belong in a URL"),
         ({"command": "x", "health_check_url": "http://a/{{ b }}"}, "health_check_url: {{ b }} is not declared"),
         (

@@ -67,6 +67,7 @@ def run_task(
     request: Request, console: Console, make_subject: MakeSubject = subject_of, origin: Origin | None = None
 ) -> Exit:
     """Run a command or a named task as the flags ask. Raises VigoError for whatever is refused before it starts."""
+    notices = request.notices
     job = prepare(request, console, make_subject, origin or Origin())
     if request.dry_run:
         return _dry_run(job, console)
@@ -90,7 +91,7 @@ def run_task(
             while True:
                 claim.wait(store, console)
                 with suppress(OvertakenError):
-                    return carry_out(errand, begin, store, console)
+                    return carry_out(errand, begin, store, console, notices)
 
 
 def prepare(

@@ -160,6 +160,14 @@ Preflight: TypeAlias = Annotated[
     typer.Option("--preflight", help="Connect, log in and try the shell and the wrapper; do not run the command."),
 ]
 
+NotifyCommand: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Run here, by sh, at the end or a stop; the notice is on its standard input."),
+]
+NotifyUrl: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="URL", help="POST the notice to this http(s) URL at the end or a stop.")
+]
+
 HealthCheckUrl: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

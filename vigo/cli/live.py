@@ -17,6 +17,7 @@ from vigo.cli.board import following
 from vigo.cli.console import Console
 from vigo.cli.errand import Errand, gate_asks
 from vigo.cli.loop import carry_through
+from vigo.cli.notifying import Notices
 from vigo.cli.reading import TEXT, show_task
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
@@ -31,13 +32,30 @@ from vigo.render.live import BlockPrinter, off_the_record, summary
 _MARK_BYTES = 10
 
 
-def carry_out(errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console) -> Exit:
+def carry_out(
+    errand: Errand,
+    begin: Callable[[], tuple[Run, Record, RunLock]],
+    store: Store,
+    console: Console,
+    notices: Notices,
+) -> Exit:
     """Run a task to its end and say how it went.
 
     `begin` puts the dispatch, or the resume, on record, and returns the run with that record and the task's lock. It is
-    called when signals are already heard.
+    called when signals are already heard. Who is to be told is told last, and also when the journal gave way.
     """
-    return carry_through(_carry_out(errand, begin, store, console))
+    begun: list[tuple[str, Run]] = []
+
+    def noted() -> tuple[Run, Record, RunLock]:
+        run, opening, lock = begin()
+        begun.append((opening.task, run))
+        return run, opening, lock
+
+    try:
+        return carry_through(_carry_out(errand, noted, store, console))
+    finally:
+        for task, run in begun:
+            notices.tell(task, run, console)
 
 
 async def _carry_out(

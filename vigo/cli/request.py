@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
+from vigo.cli.notifying import Notices
 from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.core.errors import UsageError
 from vigo.core.gate import GatePolicy
@@ -82,6 +83,8 @@ class Request:
     inventory: str | None = None
     accept_new_host_keys: bool = False
     progress: str = "auto"
+    notify_command: str | None = None
+    notify_url: str | None = None
     output: str = "text"
 
     @classmethod
@@ -92,6 +95,11 @@ class Request:
             name: tuple(value or ()) if name in several else value for name, value in given.items()
         }
         return cls(**values)
+
+    @property
+    def notices(self) -> Notices:
+        """Who is told at the end. Raises UsageError."""
+        return Notices.of(self.notify_command, self.notify_url)
 
     @property
     def reach(self) -> Reach:

@@ -20,6 +20,7 @@ from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.local_file import with_file
 from vigo.cli.look import known_hosts, look_at, lost_marks, transport_to
+from vigo.cli.notifying import Notices
 from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.cli.subject import secrets_again
 from vigo.cli.verdict import Verdict, agrees, decide
@@ -55,6 +56,8 @@ class Resumption:
     ask_passphrase: bool = False
     passphrase_file: str | None = None
     progress: str = "auto"
+    notify_command: str | None = None
+    notify_url: str | None = None
     output: str = "text"
 
     @property
@@ -68,6 +71,7 @@ class Resumption:
 def resume_task(asked: Resumption, console: Console) -> Exit:
     """Let the task go on. Raises VigoError for whatever is refused before anything starts."""
     asked.login.check()
+    notices = Notices.of(asked.notify_command, asked.notify_url)
     with Store(journal_folder()) as store:
         task, status = store.observe(store.find(asked.task))
         run = _resumable(task, status)
@@ -93,7 +97,7 @@ def resume_task(asked: Resumption, console: Console) -> Exit:
             while True:
                 claim.wait(store, console)
                 with suppress(OvertakenError):
-                    return carry_out(ready, begin, store, console)
+                    return carry_out(ready, begin, store, console, notices)
 
 
 def _resumable(task: Task, status: TaskStatus) -> Run:

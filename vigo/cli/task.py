@@ -76,6 +76,8 @@ def run(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    notify_command: flags.NotifyCommand = None,
+    notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Run a command or a named task on targeted hosts."""
@@ -156,6 +158,8 @@ def push(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    notify_command: flags.NotifyCommand = None,
+    notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Bring a file to targeted hosts, whole or not at all, with the rules of `run`."""
@@ -248,6 +252,8 @@ def resume(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    notify_command: flags.NotifyCommand = None,
+    notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Let a paused or interrupted task go on with its own plan; no host that has an outcome runs again."""
@@ -283,6 +289,8 @@ def rerun(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    notify_command: flags.NotifyCommand = None,
+    notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Run a task's command again, as a new task, on those of its hosts that ended so."""
@@ -311,6 +319,8 @@ def rollback(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    notify_command: flags.NotifyCommand = None,
+    notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Run a task's rollback command, as a new task, on the hosts where the task ran."""

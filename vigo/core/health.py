@@ -52,7 +52,7 @@ def parse_health_url(text: str, *, flag: str = "--health-check-url") -> HealthUr
     except ValueError as error:
         raise _bad(flag, text, f"{error}") from error
     if parts.scheme not in _PORTS:
-        raise _bad(flag, text, "only http:// and https:// are probed")
+        raise _bad(flag, text, "only http:// and https:// can be asked")
     if parts.username is not None or parts.password is not None:
         shown = f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"  # no password in a CI log
         raise _bad(flag, shown, "user names and passwords do not belong in a URL; use an endpoint without login")
