@@ -83,7 +83,7 @@ def test_a_stressed_operator_sees_all_of_it_at_once() -> None:
     assert middle().screen(after_ms=67_000) == [
         "task t1a2b3c4 running 1m 07s",
         "command     systemctl restart nginx",
-        "batches     ✓ 0 = ▸ 1 | . 2 |",
+        "batches     ✗ 0 = ▸ 1 | . 2 |",
         "now         batch 1 (2 of 3): 0 of 3 ended",
         "hosts       8:  . 3 waiting  ▸ 3 running  ✓ 1 complete  ✗ 1 failed",
         "failures    [##########....................] 1 of 2 used",

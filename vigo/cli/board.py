@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vigo.cli.console import Console
 from vigo.cli.flags import Progress
-from vigo.core.errors import UsageError
+from vigo.cli.progress import wants_board
 from vigo.core.events import Record
 from vigo.core.model import Stream
 from vigo.core.rollout import Run
@@ -29,7 +28,6 @@ _HINT = (
     "Ctrl-C: nothing more starts, what runs finishes; once more kills it",
     "Ctrl-C: kills the command on the hosts",
 )
-_DUMB = frozenset({"", "dumb", "unknown"})
 
 
 class NoSink:
@@ -47,16 +45,6 @@ class Following:
     observers: list[Observer]
     sink: Sink
     drawn: AbstractAsyncContextManager[None]
-
-
-def wants_board(wanted: str, console: Console) -> bool:
-    """Say whether a board is drawn. Raises UsageError where one was asked for and cannot be."""
-    capable = console.err.isatty() and os.environ.get("TERM", "") not in _DUMB
-    if wanted == Progress.BOARD and not capable:
-        raise UsageError(
-            "--progress board: standard error is no terminal that a board can be drawn on; use --progress lines"
-        )
-    return capable and wanted in (Progress.AUTO, Progress.BOARD)
 
 
 def following(wanted: str, opening: Record, run: Run, console: Console) -> Following:

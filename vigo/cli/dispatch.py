@@ -18,6 +18,7 @@ from vigo.cli.console import Console
 from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
+from vigo.cli.progress import wants_board
 from vigo.cli.reading import TEXT
 from vigo.cli.request import Request
 from vigo.cli.selection import select
@@ -99,6 +100,7 @@ def prepare(
 ) -> Job:
     """Read the flags, select the hosts, make the texts, ask the dispatch guard and cut the batches."""
     request.login.check()
+    wants_board(request.progress, console)
     site = site_policy()
     inventory = load_inventory(request.inventory, console)
     subject = make_subject(request, inventory, console)

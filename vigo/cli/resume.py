@@ -21,6 +21,7 @@ from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.local_file import with_file
 from vigo.cli.look import known_hosts, look_at, lost_marks, transport_to
 from vigo.cli.notifying import Notices
+from vigo.cli.progress import wants_board
 from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.cli.subject import secrets_again
 from vigo.cli.verdict import Verdict, agrees, decide
@@ -72,6 +73,7 @@ def resume_task(asked: Resumption, console: Console) -> Exit:
     """Let the task go on. Raises VigoError for whatever is refused before anything starts."""
     asked.login.check()
     notices = Notices.of(asked.notify_command, asked.notify_url)
+    wants_board(asked.progress, console)
     with Store(journal_folder()) as store:
         task, status = store.observe(store.find(asked.task))
         run = _resumable(task, status)

@@ -178,6 +178,9 @@ def status(
     look: Annotated[
         bool, typer.Option("--look", help="Ask hosts whose outcome is unknown whether the command still runs there.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow it to its end as `run` shows it; replay one that has ended.")
+    ] = False,
     ask_password: ssh_flags.AskPassword = False,
     password_file: ssh_flags.PasswordFile = None,
     password_fd: ssh_flags.PasswordFd = None,
@@ -188,6 +191,10 @@ def status(
 ) -> int:
     """Show status and results of a task run."""
     console = Console.of_process()
+    if watch:
+        from vigo.cli.watch import watch_task
+
+        return watch_task(task, output, console)
     if look:
         from vigo.cli.look import look_at_lost
 

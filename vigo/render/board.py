@@ -211,7 +211,7 @@ def _append_gate(line: Text, state: BoardState, batch: int | None) -> None:
 
 def _batch_state(state: BoardState, number: int) -> State:
     if state.ended(number) == len(state.batches[number]):
-        return State.COMPLETE
+        return State.COMPLETE if state.is_clean(number) else State.FAILED
     if number == state.batch and state.status is TaskStatus.RUNNING:
         return State.RUNNING
     return State.SKIPPED if state.status is not TaskStatus.RUNNING else State.WAITING

@@ -69,8 +69,11 @@ class BoardScreen:
             self._drawn = None
 
     def leave(self) -> None:
-        """Leave what is drawn where it is: the next frame begins below it. For a terminal that others wrote on."""
-        self._drawn = None
+        """Leave what is drawn where it is: the next frame begins below it. An echoed `^C` is taken away."""
+        if self._drawn is not None:
+            self._drawn = None
+            self._err.write("\r\x1b[K")
+            self._err.flush()
 
     def finish(self) -> None:
         """Draw the last frame, if there was one before, and leave it."""

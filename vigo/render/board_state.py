@@ -105,6 +105,7 @@ class BoardState:
         for batch in run.batches:
             self._ends.append((self._ends[-1] if self._ends else 0) + len(batch))
         self._ended = [0] * len(run.batches)
+        self._missed_in = [0] * len(run.batches)
         self._failures = self._unreachable = 0
         self._tails: dict[str, bytes] = {}
         for host, result in run.results.items():
@@ -139,9 +140,9 @@ class BoardState:
         """Return how many hosts of a batch have an outcome."""
         return self._ended[batch]
 
-    def place(self, host: str) -> int:
-        """Return a host's position in the plan, from 0."""
-        return self._places[host]
+    def is_clean(self, batch: int) -> bool:
+        """Say whether all hosts of a batch that have an outcome completed."""
+        return self._missed_in[batch] == 0
 
     @property
     def frontier(self) -> int:
@@ -186,7 +187,9 @@ class BoardState:
         self.running.pop(host, None)
         self._set(host, State(result.outcome))
         place = self._places[host]
-        self._ended[bisect_right(self._ends, place)] += 1
+        batch = bisect_right(self._ends, place)
+        self._ended[batch] += 1
+        self._missed_in[batch] += result.outcome is not Outcome.COMPLETE
         if result.outcome is Outcome.UNREACHABLE:
             self._unreachable += 1
         self._failures += result.outcome in _FAILURES
