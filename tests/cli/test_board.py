@@ -6,18 +6,24 @@ import os
 import re
 import signal
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pexpect
 import pyte
 import pytest
 
 from tests.cli.conftest import Vigo
+from vigo.adapters.inventory_yaml import load
 from vigo.adapters.store import Store
+from vigo.adapters.trait_store import TraitStore
+from vigo.core.errors import Exit
 from vigo.core.events import (
     CancelRequested,
+    Event,
     GateChecked,
     GateOpened,
     HostFinished,
@@ -28,6 +34,7 @@ from vigo.core.events import (
     TaskStatus,
 )
 from vigo.core.gate import GatePolicy
+from vigo.core.inventory import Gathered
 from vigo.core.model import HostResult, Outcome, Output, Reason
 from vigo.core.plan import Policy
 
@@ -40,13 +47,20 @@ _WAIT_S = 60
 class Terminal:
     """A run of the program on a terminal of its own, and what an emulator makes of it."""
 
-    def __init__(self, vigo: Vigo, *args: str, columns: int = 80, rows: int = 30, **environ: str) -> None:
+    def __init__(
+        self,
+        vigo: Vigo,
+        *args: str,
+        columns: int = 80,
+        rows: int = 30,
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         env = {**vigo.env, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
         command, *rest = vigo.command(*args)
-        self.child = pexpect.spawn(
+        self.child: Any = pexpect.spawn(
             command, rest, env=env, cwd=str(vigo.home), dimensions=(rows, columns), timeout=_WAIT_S, echo=True
         )
 
@@ -95,7 +109,7 @@ def test_results_stand_above_the_last_frame_and_the_summary_below(
     """A snapshot of the whole terminal after a rollout; the cursor is where a shell wants it."""
     terminal = Terminal(
         lab, "task", "run", _COMMAND, "--target", "web-0[1-2].*", "--batch-size", "1", "--max-failures", "1",
-        columns=columns, **environ,
+        columns=columns, environ=environ,
     )  # fmt: skip
     assert terminal.until(lambda: terminal.shows("web-02.example.com running")).shows("▸ 1")
     assert terminal.to_the_end() == 1
@@ -147,7 +161,7 @@ def test_hosts_cannot_drive_the_terminal_through_the_board(lab: Vigo) -> None:
 @pytest.mark.parametrize("args", [(), ("--progress", "lines"), ("--progress", "none")])
 def test_a_dumb_terminal_gets_lines(lab: Vigo, args: tuple[str, ...]) -> None:
     """Not one escape; the lines are those of a pipe."""
-    terminal = Terminal(lab, "task", "run", "true", "--target", "web-01.example.com", *args, TERM="dumb")
+    terminal = Terminal(lab, "task", "run", "true", "--target", "web-01.example.com", *args, environ={"TERM": "dumb"})
     assert terminal.to_the_end() == 0
     assert b"\x1b" not in terminal.raw
     assert (b"batch 0: 1 host" in terminal.raw) is (args != ("--progress", "none"))
@@ -199,7 +213,7 @@ def hostile_journal(folder: Path) -> str:
         record, lock = store.dispatch(opening)
         failed = HostResult(Outcome.FAILED, 5, signal=HOSTILE, detail=HOSTILE, stdout=output, stderr=output)
         unreachable = HostResult(Outcome.UNREACHABLE, reason=Reason.BANNER, detail=HOSTILE)
-        events = [
+        events: list[Event] = [
             HostStarted(HOSTILE, 0), HostStarted("b", 0), HostFinished(HOSTILE, failed), HostFinished("b", unreachable),
             GateOpened(0), GateChecked(0, passed=False, detail=HOSTILE, duration_ms=1), CancelRequested(HOSTILE),
             TaskFinished(TaskStatus.ABORTED, HOSTILE),
@@ -215,11 +229,14 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Vigo:
     home = tmp_path_factory.mktemp("attacked")
     vigo = Vigo(home, {"VIGO_INVENTORY": str(home / "inventory.yaml")})
     hostile_journal(home / "data")
-    text = "".join(f"\\u{ord(char):04x}" for char in HOSTILE)
-    (home / "inventory.yaml").write_text(
-        f'hosts:\n  web-01:\n    address: 127.0.0.1\n    traits:\n      site.note: "{text}"\n'
-        f'tasks:\n  hello:\n    command: "echo {text}"\n    description: "{text}"\n'
+    subtle = "\\u202eb\\u200bc" + "e" + "\\u0301" * 9  # control characters are refused where an inventory is read
+    path = home / "inventory.yaml"
+    path.write_text(
+        f'hosts:\n  web-01:\n    address: 127.0.0.1\n    traits:\n      site: {{note: "{subtle}"}}\n'
+        f'tasks:\n  hello:\n    command: "echo {subtle}"\n    description: "{subtle}"\n'
     )
+    gathered = Gathered({"site.told": HOSTILE}, "2026-03-13T12:30:01.000Z", HOSTILE)
+    TraitStore(home / "data", path).keep(load(path).hosts, {"web-01": gathered})
     return vigo
 
 
@@ -228,13 +245,14 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Vigo:
     [
         "task status", "task status --watch", "task list", "task status -o tsv", "task list -o tsv", "task status -o json",
         "audit show", "audit verify", "inventory list", "inventory show web-01", "traits show web-01",
-        "query site.note", "keys show", "task run hello --target web-01 --dry-run --no-probe",
+        "query site.note", "query site.told", "keys show", "task run hello --target web-01 --dry-run --no-probe",
     ],
 )  # fmt: skip
 def test_no_command_lets_outside_text_drive_the_terminal(attacked: Vigo, args: str) -> None:
     """0 control bytes: what others wrote into journal or inventory is drawn, whichever command prints it."""
     done = attacked(*args.split(), TERM="xterm")
     assert done.out + done.err
+    assert done.code != Exit.CONFIG
     assert is_plain(done.out + done.err), ascii(done.out + done.err)[:400]
 
 
