@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fmt faults bench system clean
+.PHONY: demo test check fmt faults bench docs system clean
 
 demo: $(VENV)/.installed  ## the built-in lab, the main job, its history; cleans up after itself
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
@@ -26,6 +26,10 @@ faults: $(VENV)/.dev system  ## the fault catalogue with its full counts
 bench: $(VENV)/.dev system  ## vigo beside its peers and the limit; writes docs/benchmarks.md. ARGS=--quick for a look
 	$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.guard
+
+docs: $(VENV)/.dev  ## the pages and pictures that are generated
+	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/pictures.py
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .
