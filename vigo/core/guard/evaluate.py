@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import assert_never
 
-from vigo.core.guard import expand
+from vigo.core.guard import expand, quiet
 from vigo.core.guard.assignments import assign_text
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.prescan import HereDoc, scan
+from vigo.core.guard.quiet import ACTING, is_kept
 from vigo.core.guard.session import CallPort, Session
 from vigo.core.guard.state import Body, Source, State, meet
 from vigo.core.guard.suppose import suppose
@@ -37,14 +38,12 @@ from vigo.core.guard.words import ALTERNATIVES_MAX, EMPTY, HOLE, UNKNOWN, Value,
 DEPTH_MAX = 16
 ITERATIONS_MAX = 8
 FUNCTION_MAX = 400
+FOLLOWED_MAX = 256
+"""Work in a function's body after which it is followed no further, if it does nothing but print and set variables."""
 INERT_COST = 3
 IDLE_COST = 2
 CALL_COST = 4
 SUBSTITUTION_COST = 8
-
-_ACTING = re.compile(r"\$\(|`|[<>]\(|\$\{[^}]*=")
-"""What can do something while a word is expanded; what it becomes is another matter."""
-_NOWHERE = frozenset({"/dev/null", "1", "2", "-"})
 
 
 class Evaluator:
@@ -59,6 +58,8 @@ class Evaluator:
         self.state = state
         self.depth = depth
         self.loops = 0
+        self.turn: tuple[Value, ...] = ()
+        """What the loops that are running stand at."""
         self.stdin: Value | None = None
         self.heard = False
 
@@ -89,7 +90,7 @@ class Evaluator:
         """Read a text as code in this shell, or in a shell of its own; what it prints."""
         source = self.session.place(text, span)
         inner = Evaluator(self.session, self.calls, source, own or self.state, self.depth + 1)
-        inner.loops, inner.heard = self.loops, self.heard
+        inner.loops, inner.heard, inner.turn = self.loops, self.heard, self.turn
         printed = inner.run(stdin)
         if own is None:
             self.state.become(inner.state)
@@ -99,7 +100,7 @@ class Evaluator:
 
     def node(self, node: Node, stdin: Value | None) -> Value:
         """Walk one node; what it prints."""
-        if self.session.passes_over(node):
+        if self.session.passes_over(node, self.state.args, self.turn):
             return UNKNOWN
         self.session.deeper()
         printed = self._walk(node, stdin)
@@ -221,7 +222,9 @@ class Evaluator:
         for value in rounds:
             self.state.variables[name] = value
             self.loops += 1
+            before, self.turn = self.turn, (*self.turn, value)
             printed.append(self.node(node.body, stdin))
+            self.turn = before
             self.loops -= 1
             states.append(self._copied())
             self.state.dead = False
@@ -284,7 +287,7 @@ class Evaluator:
     def _expand_acting(self, spans: Iterable[tuple[int, int]]) -> None:
         """Expand those words that do something by being expanded."""
         for span in spans:
-            if _ACTING.search(self.source.text, *span):
+            if ACTING.search(self.source.text, *span):
                 self.expand(span)
 
     def expand(self, span: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
@@ -317,7 +320,9 @@ class Evaluator:
 
     def _is_kept(self, redirects: tuple[Redirect, ...]) -> bool:
         """Tell whether what is printed may get into a file that somebody reads."""
-        return any(redirect.writes and self._text(redirect.target) not in _NOWHERE for redirect in redirects)
+        return any(
+            redirect.fd in {None, 1} and is_kept(redirect, self._text(redirect.target)) for redirect in redirects
+        )
 
     def _targets(self, redirect: Redirect) -> list[Word]:
         where = self.source.locate(*redirect.target)
@@ -362,7 +367,7 @@ class Evaluator:
         where = self.source.locate(at, at + len(code))
         source = Source(code, None if self.source.at is None else where[0], where)
         inner = Evaluator(self.session, self.calls, source, self._copied(), self.depth + 1)
-        inner.heard = True
+        inner.heard, inner.turn = True, self.turn
         printed = inner.run(self.stdin)
         return tuple(dict.fromkeys(text.rstrip("\n") for text in printed))
 
@@ -375,11 +380,19 @@ class Evaluator:
     def call_function(self, body: Body, args: tuple[str, ...], stdin: Value | None) -> Value:
         """Run a function's body with its own positional parameters."""
         self.session.spend(CALL_COST)
+        followed, before = self.session.followed, self.session.work
+        if followed.get(id(body.node), 0) > FOLLOWED_MAX and not self.heard:
+            names = quiet.sets(body, self.state.functions, lambda name: self.calls.idle(name, self))
+            if names is not None:
+                self.session.spend(len(names))
+                self.state.variables.update(dict.fromkeys(names, UNKNOWN))
+                return UNKNOWN
         inner = Evaluator(self.session, self.calls, body.source, self.state, self.depth + 1)
-        inner.loops, inner.heard = self.loops, self.heard
+        inner.loops, inner.heard, inner.turn = self.loops, self.heard, self.turn
         kept, self.state.args = self.state.args, args
         inner.stdin = stdin
         printed = inner.node(body.node, stdin)
         inner.state.args, inner.state.dead = kept, False
         self.state.become(inner.state)
+        followed[id(body.node)] = followed.get(id(body.node), 0) + self.session.work - before
         return printed

@@ -35,6 +35,7 @@ FILES = (*PROGRAMS, *UNIT_FILES, *_LINKS, *INIT_SCRIPTS)
 ROOTS = (*DIRECTORIES, *DROP_INS, *FILES)
 
 _ROOTS = frozenset(ROOTS)
+_STEPS_MAX = max(root.count("/") for root in ROOTS)
 _PARENTS = {root[:at] or "/": root for root in reversed(ROOTS) for at in range(len(root)) if root[at] == "/"}
 """Each directory above protected paths, and the first of those."""
 
@@ -132,15 +133,15 @@ _aim_open = lru_cache(maxsize=1024)(_aim)
 
 def _aim_literal(path: str) -> Aim | None:
     """Look up a path without anything open in it: the same answer without asking every root."""
-    clean = "/" + "/".join(part for part in path.split("/") if part)
-    root = _PARENTS.get(clean)
+    parts = [part for part in path.split("/") if part]
+    root = _PARENTS.get("/" + "/".join(parts)) if len(parts) <= _STEPS_MAX else None
     if root is not None:
         return Aim(root, Reach.PARENT, certain=True, loose=False)
-    reach = Reach.AT
-    while clean:
+    for count in range(min(len(parts), _STEPS_MAX), 0, -1):
+        clean = "/" + "/".join(parts[:count])
         if clean in _ROOTS:
+            reach = Reach.AT if count == len(parts) else Reach.UNDER
             return Aim(clean, reach, certain=True, loose=False)
-        clean, reach = clean.rpartition("/")[0], Reach.UNDER
     return None
 
 

@@ -99,8 +99,10 @@ class Session:
     work: int = 0
     may_haste: bool = False
     """Whether the text names nothing that is protected, so that a long one need not be followed along every way."""
-    visits: dict[int, int] = field(default_factory=dict)
-    """How often each node was walked, by its identity: `programs` keeps them alive."""
+    visits: dict[tuple[object, ...], int] = field(default_factory=dict)
+    """How often each node was walked, by its identity (`programs` keeps them alive) and what it was walked with."""
+    followed: dict[int, int] = field(default_factory=dict)
+    """The work that following a function's body has made so far, by its identity."""
     links: dict[str, str] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     """Code that was parsed before: loops and functions come back to the same substitutions."""
@@ -115,9 +117,9 @@ class Session:
         if self.work > WORK_MAX:
             raise OverBudget(f"more than {WORK_MAX} operations to work it out")
 
-    def passes_over(self, node: object) -> bool:
-        """Count a visit; tell whether it is one too many, now that a good part of the budget is spent."""
-        visits = self.visits[id(node)] = self.visits.get(id(node), 0) + 1
+    def passes_over(self, node: object, *given: object) -> bool:
+        """Count a visit of a node with what was given; tell whether it is one too many, with much of the budget spent."""
+        visits = self.visits[id(node), *given] = self.visits.get((id(node), *given), 0) + 1
         return visits > VISITS_MAX and self.work > HASTY_AFTER and self.may_haste
 
     def deeper(self) -> None:

@@ -30,11 +30,6 @@ class Redirect:
     target: tuple[int, int]
     here: HereDoc | None = None
 
-    @property
-    def writes(self) -> bool:
-        """Tell whether what is printed on standard output may go elsewhere."""
-        return self.operator[0] in ">&" and self.fd in {None, 1}
-
 
 @dataclass(frozen=True, slots=True)
 class Command:
