@@ -215,3 +215,15 @@ def test_an_exclusive_task_waits_for_whoever_holds_its_hosts(lab: Vigo) -> None:
             out, err = waiting.communicate(timeout=_WAIT_S)
     assert waiting.returncode == 0, err
     assert out.count("[complete]") == 4
+
+
+def test_a_resume_where_fewer_files_may_be_open_takes_fewer_hosts_at_once(lab: Vigo) -> None:
+    """One line says so, and each host still runs once."""
+    task = task_of(
+        lab("task", "run", counting(lab), "--target", "*.web.*", "--batch-size", "1,100%", "--stop-after", "1")
+    )
+    limited = ["sh", "-c", 'ulimit -n 48; exec "$@"', "sh", *lab.command("task", "resume", task)]
+    done = subprocess.run(limited, env=lab.env, cwd=lab.home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the limit of 48 open files allows 2 hosts at once instead of 3; ulimit -n 50 allows all" in done.stderr
+    assert counts(lab) == {"web-01": 1, "web-02": 1, "web-03": 1, "web-04": 1, "db-01": 0}

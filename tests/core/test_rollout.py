@@ -17,11 +17,13 @@ from vigo.core.events import (
     CancelRequested,
     HostFinished,
     HostStarted,
+    TaskDispatched,
     TaskFinished,
     TaskStatus,
 )
 from vigo.core.model import HostResult, Outcome
-from vigo.core.rollout import Finish, Run, fold
+from vigo.core.plan import Policy
+from vigo.core.rollout import Finish, Run, Start, Wait, fold
 
 
 def outcomes(run: Run) -> dict[str, str]:
@@ -278,3 +280,12 @@ def test_the_first_reason_to_stop_stands() -> None:
     twice.apply(CancelRequested("SIGINT"))
     twice.apply(CancelRequested("SIGTERM", now=True))
     assert twice.next_step() == Finish(TaskStatus.CANCELLED, "cancelled by SIGINT")
+
+
+def test_where_there_is_room_for_fewer_hosts_fewer_are_started() -> None:
+    """The policy's fan-out is the most; less room never more hosts, and no room only waits."""
+    run = Run(TaskDispatched("ops", "true", "all", (("a", "b", "c", "d"),), Policy(fanout=3)))
+    assert run.next_step(2) == Start(("a", "b"), 0)
+    assert run.next_step(9) == run.next_step() == Start(("a", "b", "c"), 0)
+    run.apply(HostStarted("a", 0))
+    assert run.next_step(1) == Wait()

@@ -83,7 +83,7 @@ async def _carry_out(
         probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
         async with ThreadedJournal(store) as journal:
             ports = Ports(transport, probe, journal, view.sink, observers, view.console.say)
-            execution = Execution(opening.task, run, _work(errand, address_of), ports)
+            execution = Execution(opening.task, run, _work(errand, address_of), ports, policy.fanout)
             execution.announce(opening)
             try:
                 async with view.drawn, watch(store.folder, opening.task, execution.cancel):

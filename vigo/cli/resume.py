@@ -7,7 +7,7 @@ The guards read it again: the hard guard for each host, the dispatch guard where
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from vigo.adapters.locks import RunLock
@@ -16,6 +16,7 @@ from vigo.adapters.store_audit import refuse_changed
 from vigo.adapters.store_open import LOCKS
 from vigo.cli.console import Console
 from vigo.cli.credentials import fetched
+from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.local_file import with_file
@@ -81,6 +82,8 @@ def resume_task(asked: Resumption, console: Console) -> Exit:
         inventory = load_inventory(asked.inventory or run.dispatched.inventory or None, console)
         errand = _errand(run, inventory, asked, console)
         left = [host for host in errand.plan.hosts if host.name not in run.results]
+        fitting = fit(errand.plan.policy, len(left), console)
+        errand = replace(errand, plan=replace(errand.plan, policy=fitting))
         if unchecked := insecure_hosts(left, errand.overrides):
             console.say(insecure_line(unchecked))
         if not _may_run(run, errand, asked, store, console):

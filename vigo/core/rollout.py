@@ -124,14 +124,18 @@ class Run:
         self._leg_ends = policy.stop_after
         self._enter(0)
 
-    def next_step(self) -> Step:
-        """Say what is to be done now. Asked again without an event in between, it says the same."""
+    def next_step(self, at_once: int | None = None) -> Step:
+        """Say what is to be done now. Asked again without an event in between, it says the same.
+
+        `at_once` is how many hosts may be in flight where fewer can be than the policy allows.
+        """
         if self.halted is not None:
             return Wait() if self.in_flight else self._stop(self.halted)
         before = self._before_start()
         if before is not None:
             return before
-        free = self._policy.fanout - len(self.in_flight)
+        fanout = self._policy.fanout if at_once is None else min(self._policy.fanout, at_once)
+        free = fanout - len(self.in_flight)
         hosts = self._queue[self._started : self._started + free] if free > 0 else ()
         return Start(hosts, self.batch) if hosts else Wait()
 

@@ -86,7 +86,8 @@ _Message: TypeAlias = _HostEnded | CancelRequested
 class Execution:
     """One dispatched task being carried out."""
 
-    def __init__(self, task: str, run: Run, work: Work, ports: Ports) -> None:
+    def __init__(self, task: str, run: Run, work: Work, ports: Ports, at_once: int | None = None) -> None:
+        """Prepare the run; `at_once` is how many hosts this machine has room for, where that is less than the policy's fan-out."""
         self.run = run
         self.unrecorded: list[HostFinished] = []
         """What hosts ended with after the journal gave way, in the order of its coming."""
@@ -94,8 +95,9 @@ class Execution:
         self._work = work
         self._ports = ports
         self._policy = policy = run.dispatched.policy
+        self._at_once = at_once
         self._gatekeeper = Gatekeeper(
-            ports.probe, ports.transport, work.clear_check, work.mark, policy.gate.timeout_ms, policy.fanout
+            ports.probe, ports.transport, work.clear_check, work.mark, policy.gate.timeout_ms, at_once or policy.fanout
         )
         self._observers = list(ports.observers)
         self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
@@ -131,7 +133,7 @@ class Execution:
             asyncio.get_running_loop().call_later(patience_s, self._ports.transport.kill)
 
     async def _do_next_step(self, hosts: asyncio.TaskGroup) -> None:
-        match step := self.run.next_step():
+        match step := self.run.next_step(self._at_once):
             case Start():
                 await self._start(step, hosts)
             case Wait():
