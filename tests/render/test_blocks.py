@@ -7,7 +7,8 @@ import pytest
 from vigo.core.events import HostFinished, HostStarted, TaskDispatched, TaskFinished, TaskStatus
 from vigo.core.model import HostResult, Kill, Outcome, Output, Reason
 from vigo.core.rollout import Run
-from vigo.render.blocks import header, host_block, host_blocks
+from vigo.render.blocks import Kept, header, host_block
+from vigo.render.views import WHOLE, shown
 
 
 def sha256(data: bytes) -> str:
@@ -45,6 +46,11 @@ def run_of(**results: HostResult) -> Run:
         run.apply(HostStarted(host, 0))
         run.apply(HostFinished(host, result))
     return run
+
+
+def host_blocks(run: Run, kept: Kept, *, interrupted: bool = False) -> list[str]:
+    """Return the blocks of all hosts that have one."""
+    return [block for block in shown(run, kept, WHOLE, run.hosts, interrupted=interrupted) if block]
 
 
 COMPLETE = HostResult(Outcome.COMPLETE, 42, exit_code=0)

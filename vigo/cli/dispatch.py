@@ -101,6 +101,7 @@ def prepare(
     """Read the flags, select the hosts, make the texts, ask the dispatch guard and cut the batches."""
     request.login.check()
     wants_board(request.progress, console)
+    request.results.wish(request.output)
     site = site_policy()
     inventory = load_inventory(request.inventory, console)
     subject = make_subject(request, inventory, console)
@@ -152,6 +153,7 @@ def _errand(subject: Subject, made: plan.Plan, request: Request, overrides: Over
         overrides,
         request.ssh_config,
         progress=request.progress,
+        results=request.results,
     )
     for wire in {text.wire for text in errand.all_texts}:
         command.check(wire)
@@ -187,6 +189,7 @@ def _preflight(opening: TaskDispatched, errand: Errand, console: Console) -> tup
         overrides=errand.overrides,
         ssh_config=errand.ssh_config,
         progress=errand.progress,
+        results=errand.results,
     )
     batches = tuple(tuple(host.name for host in batch) for batch in made.batches)
     return TaskDispatched(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vigo.adapters.ssh_secrets import Credentials
+from vigo.cli.results import Results
 from vigo.core import binding
 from vigo.core.gate import Ask, AskCommand, AskTcp, AskUrl, GatePolicy
 from vigo.core.guard import Act, Text
@@ -31,6 +32,8 @@ class Errand:
     """What is offered beside the keys that lie open here; fetched last, and dropped after the run."""
     progress: str = "auto"
     """How the run is followed on standard error: what `--progress` says."""
+    results: Results = Results()
+    """What the flags say about results."""
 
     @property
     def all_texts(self) -> list[Act]:

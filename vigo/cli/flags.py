@@ -9,6 +9,7 @@ import typer
 
 from vigo.core.plan import OnStop
 from vigo.core.shape import HostOrder
+from vigo.render.views import View
 
 
 class Format(StrEnum):
@@ -40,6 +41,22 @@ class Kind(StrEnum):
 Output: TypeAlias = Annotated[Format, typer.Option("--output", "-o", help="Form of the result.")]
 Follow: TypeAlias = Annotated[
     Progress, typer.Option("--progress", help="How the run is followed on standard error; auto: board on a terminal.")
+]
+Results: TypeAlias = Annotated[
+    View | None, typer.Option("--view", help="Form of the results.  [default: hosts, a block for each]")
+]
+Only: TypeAlias = Annotated[
+    str | None, typer.Option("--only", metavar="OUTCOMES", help="Show hosts that ended so: failed,timeout.")
+]
+ShowHosts: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--host", metavar="PATTERN", help="Show these hosts: web-[01-03]*. Repeatable.")
+]
+GatherIgnore: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="REGEX", help="What does not count when --view gather compares output. Repeatable."),
+]
+OutputDir: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Also write what each host prints to DIR/HOST.stdout and .stderr.")
 ]
 Inventory: TypeAlias = Annotated[
     str | None, typer.Option("--inventory", "-i", metavar="PATH|lab", help="Inventory file or folder.")

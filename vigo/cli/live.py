@@ -18,7 +18,9 @@ from vigo.cli.console import Console
 from vigo.cli.errand import Errand, gate_asks
 from vigo.cli.loop import carry_through
 from vigo.cli.notifying import Notices
+from vigo.cli.outlet import behind_a_thread, see_out
 from vigo.cli.reading import TEXT, show_task
+from vigo.cli.results import Showing, Tee
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
 from vigo.core.events import Record, TaskStatus
@@ -26,8 +28,7 @@ from vigo.core.guard import Order, Refusal, clear
 from vigo.core.model import Host, Outcome
 from vigo.core.rollout import Run
 from vigo.engine.execute import Execution, Ports, Work
-from vigo.engine.ports import Observer
-from vigo.render.live import BlockPrinter, off_the_record, summary
+from vigo.render.live import off_the_record, summary
 
 _MARK_BYTES = 10
 
@@ -51,11 +52,15 @@ def carry_out(
         begun.append((opening.task, run))
         return run, opening, lock
 
+    unblocked, outlet = behind_a_thread(console)
     try:
-        return carry_through(_carry_out(errand, noted, store, console))
+        code = carry_through(_carry_out(errand, noted, store, unblocked))
     finally:
         for task, run in begun:
             notices.tell(task, run, console)
+    if outlet is not None:
+        see_out(outlet, begun[0][0], code, console)
+    return code
 
 
 async def _carry_out(
@@ -74,15 +79,18 @@ async def _carry_out(
         place = transport.destination(host)
         return host.endpoint if place is None else place[0]
 
+    results = Showing.of(errand.results, errand.output)
     # Heard from before the dispatch on, but answered only when the loop turns: by then there is an execution to ask.
     causes = _listen(lambda cause, now: execution.cancel(cause, now=now))
     run, opening, lock = begin()
     with lock, Reading(store.folder) as reading:
         view = following(errand.progress, opening, run, console)
-        observers = [*_results(errand, reading, run, view.console), *view.observers]
+        observers, sinks = results.open(reading.kept, run, view.console)
         probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
         async with ThreadedJournal(store) as journal:
-            ports = Ports(transport, probe, journal, view.sink, observers, view.console.say)
+            ports = Ports(
+                transport, probe, journal, Tee([view.sink, *sinks]), [*observers, *view.observers], view.console.say
+            )
             execution = Execution(opening.task, run, _work(errand, address_of), ports, policy.fanout)
             execution.announce(opening)
             try:
@@ -115,10 +123,6 @@ def _work(errand: Errand, address_of: Callable[[Host], str]) -> Work:
         asks=lambda names: gate_asks(errand.plan.policy.gate, [hosts[name] for name in names], address_of),
         mark=lambda: secrets.token_hex(_MARK_BYTES),
     )
-
-
-def _results(errand: Errand, reading: Reading, run: Run, console: Console) -> list[Observer]:
-    return [BlockPrinter(console.out, reading.kept, run)] if errand.output == TEXT else []
 
 
 def _listen(cancel: Callable[[str, bool], None]) -> list[str]:

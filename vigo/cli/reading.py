@@ -11,15 +11,16 @@ from vigo.core.history import Task
 from vigo.render import reports
 from vigo.render.live import next_commands
 from vigo.render.machine import SCHEMA, dump
+from vigo.render.views import WHOLE, Wish
 
 TEXT = "text"
 
 
-def show_status(prefix: str | None, form: str, console: Console) -> Exit:
+def show_status(prefix: str | None, form: str, console: Console, wish: Wish) -> Exit:
     """Show one task: the one whose id begins with `prefix`, or the last one."""
     with Reading(journal_folder()) as store:
         task, status = store.observe(find_task(prefix, store))
-        show_task(task, status, form, store, console)
+        show_task(task, status, form, store, console, wish)
     return Exit.OK
 
 
@@ -47,7 +48,7 @@ def show_list(limit: int, form: str, console: Console) -> Exit:
     return Exit.OK
 
 
-def show_task(task: Task, status: TaskStatus, form: str, store: Reading, console: Console) -> None:
+def show_task(task: Task, status: TaskStatus, form: str, store: Reading, console: Console, wish: Wish = WHOLE) -> None:
     """Show one task in the asked form."""
     run = task.run
     match form:
@@ -59,7 +60,7 @@ def show_task(task: Task, status: TaskStatus, form: str, store: Reading, console
         case "tsv":
             console.show("" if run is None else reports.hosts_tsv(run, status))
         case _:
-            console.out.writelines(reports.status_text(task, status, store.kept))
+            console.out.writelines(reports.status_text(task, status, store.kept, wish))
             console.out.flush()
             _explain(task, status, console)
 

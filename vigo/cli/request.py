@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 from vigo.cli.notifying import Notices
+from vigo.cli.results import Results
 from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.core.errors import UsageError
 from vigo.core.gate import GatePolicy
@@ -83,6 +84,11 @@ class Request:
     inventory: str | None = None
     accept_new_host_keys: bool = False
     progress: str = "auto"
+    view: str | None = None
+    only: str | None = None
+    show_hosts: tuple[str, ...] = ()
+    gather_ignore: tuple[str, ...] = ()
+    output_dir: str | None = None
     notify_command: str | None = None
     notify_url: str | None = None
     output: str = "text"
@@ -115,6 +121,11 @@ class Request:
             has_password=self.login.password,
             has_passphrase=self.login.passphrase,
         )
+
+    @property
+    def results(self) -> Results:
+        """What is shown of the results."""
+        return Results(self.view, self.only, self.show_hosts, self.gather_ignore, self.output_dir)
 
     @property
     def login(self) -> Wanted:

@@ -10,12 +10,12 @@ from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
 from vigo.cli.dispatch import Origin, run_task
 from vigo.cli.request import Request
+from vigo.cli.results import outcomes_of
 from vigo.cli.ssh_flags import Reach
 from vigo.cli.subject import recorded_subject, rollback_subject
 from vigo.cli.wiring import journal_folder
 from vigo.core.errors import Exit, UsageError
 from vigo.core.events import TaskDispatched, TaskStatus
-from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Outcome
 from vigo.core.ranges import fold
 from vigo.core.rollout import Run
@@ -26,7 +26,7 @@ _RAN = (Outcome.COMPLETE, Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST, Outcome
 
 def rerun_task(prefix: str, only: str | None, request: Request, console: Console) -> Exit:
     """Run a task's command again on those of its hosts that ended so. Raises UsageError, NoMatchError."""
-    wanted = tuple(o for o in Outcome if o not in _NOT_BY_ITSELF) if only is None else _outcomes(only)
+    wanted = tuple(o for o in Outcome if o not in _NOT_BY_ITSELF) if only is None else outcomes_of(only)
     task, run, interrupted = _ended(prefix)
     lost = [host for host in run.hosts if run.outcome(host, interrupted=interrupted) is Outcome.LOST]
     if lost and Outcome.LOST not in wanted:
@@ -91,13 +91,3 @@ def _target(task: str, run: Run, wanted: Collection[Outcome], *, interrupted: bo
         counts = ", ".join(f"{count} {outcome}" for outcome, count in there.items())
         raise UsageError(f"task {task}: no host of it ended {' or '.join(wanted)}; it has {counts or 'no outcome yet'}")
     return f"run:{task}:{'+'.join(wanted)}"
-
-
-def _outcomes(text: str) -> tuple[Outcome, ...]:
-    words = [word.strip() for word in text.split(",")]
-    known = [outcome.value for outcome in Outcome]
-    for word in words:
-        if word not in known:
-            hint = did_you_mean(word, known) or f"write one of {', '.join(known)}"
-            raise UsageError(f"--only: {word!r} is no outcome; {hint}")
-    return tuple(map(Outcome, words))

@@ -6,6 +6,7 @@ The guards read it again: the hard guard for each host, the dispatch guard where
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from vigo.cli.local_file import with_file
 from vigo.cli.look import known_hosts, look_at, lost_marks, transport_to
 from vigo.cli.notifying import Notices
 from vigo.cli.progress import wants_board
+from vigo.cli.results import Results
 from vigo.cli.ssh_flags import Reach, Wanted
 from vigo.cli.subject import secrets_again
 from vigo.cli.verdict import Verdict, agrees, decide
@@ -58,9 +60,21 @@ class Resumption:
     ask_passphrase: bool = False
     passphrase_file: str | None = None
     progress: str = "auto"
+    view: str | None = None
+    only: str | None = None
+    show_hosts: Sequence[str] | None = None
+    gather_ignore: Sequence[str] | None = None
+    output_dir: str | None = None
     notify_command: str | None = None
     notify_url: str | None = None
     output: str = "text"
+
+    @property
+    def results(self) -> Results:
+        """What is shown of the results."""
+        return Results(
+            self.view, self.only, tuple(self.show_hosts or ()), tuple(self.gather_ignore or ()), self.output_dir
+        )
 
     @property
     def login(self) -> Wanted:
@@ -73,6 +87,7 @@ class Resumption:
 def resume_task(asked: Resumption, console: Console) -> Exit:
     """Let the task go on. Raises VigoError for whatever is refused before anything starts."""
     asked.login.check()
+    asked.results.wish(asked.output)
     notices = Notices.of(asked.notify_command, asked.notify_url)
     wants_board(asked.progress, console)
     with Store(journal_folder()) as store:
@@ -133,6 +148,7 @@ def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console)
         reach.overrides(inventory),
         reach.ssh_config,
         progress=asked.progress,
+        results=asked.results,
     )
     if opening.texts_sha256 != binding.texts_digest(errand.texts):
         raise ConfigError(

@@ -76,6 +76,11 @@ def run(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    view: flags.Results = None,
+    only: flags.Only = None,
+    show_hosts: flags.ShowHosts = None,
+    gather_ignore: flags.GatherIgnore = None,
+    output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
@@ -181,6 +186,10 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow it to its end as `run` shows it; replay one that has ended.")
     ] = False,
+    view: flags.Results = None,
+    only: flags.Only = None,
+    show_hosts: flags.ShowHosts = None,
+    gather_ignore: flags.GatherIgnore = None,
     ask_password: ssh_flags.AskPassword = False,
     password_file: ssh_flags.PasswordFile = None,
     password_fd: ssh_flags.PasswordFd = None,
@@ -190,7 +199,13 @@ def status(
     output: flags.Output = Format.TEXT,
 ) -> int:
     """Show status and results of a task run."""
+    from vigo.cli.results import Results
+
     console = Console.of_process()
+    results = Results(view, only, tuple(show_hosts or ()), tuple(gather_ignore or ()))
+    wish = results.wish(output, is_live=False)
+    if watch or look:
+        results.refuse("--watch" if watch else "--look")
     if watch:
         from vigo.cli.watch import watch_task
 
@@ -202,7 +217,7 @@ def status(
         return look_at_lost(task, inventory, output, console, login)
     from vigo.cli.reading import show_status
 
-    return show_status(task, output, console)
+    return show_status(task, output, console, wish)
 
 
 @app.command(epilog="Example: vigo task report t1a2b3c --html report.html")
@@ -259,6 +274,11 @@ def resume(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    view: flags.Results = None,
+    only: flags.Only = None,
+    show_hosts: flags.ShowHosts = None,
+    gather_ignore: flags.GatherIgnore = None,
+    output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
@@ -296,6 +316,10 @@ def rerun(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    view: flags.Results = None,
+    show_hosts: flags.ShowHosts = None,
+    gather_ignore: flags.GatherIgnore = None,
+    output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,
@@ -326,6 +350,11 @@ def rollback(
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
+    view: flags.Results = None,
+    only: flags.Only = None,
+    show_hosts: flags.ShowHosts = None,
+    gather_ignore: flags.GatherIgnore = None,
+    output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
     output: flags.Output = Format.TEXT,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeAlias, assert_never
 
-from vigo.core.model import HostResult, Kill, Outcome, Output
+from vigo.core.model import HostResult, Kill, Outcome, Output, Stream
 from vigo.core.quantity import format_duration
 from vigo.core.rollout import Run
 from vigo.render.sanitize import clean, clean_block
@@ -14,25 +14,38 @@ Kept: TypeAlias = Callable[[str], bytes | None]
 """Digest -> kept bytes; None when they were pruned."""
 
 
-def host_blocks(run: Run, kept: Kept, *, interrupted: bool = False) -> Iterator[str]:
-    """Yield the block of each host in plan order; hosts that have not started are left out while the task runs."""
-    for host in run.hosts:
-        block = host_block(run, host, kept, interrupted=interrupted)
-        if block:
-            yield block
-
-
 def host_block(run: Run, host: str, kept: Kept, *, interrupted: bool = False) -> str:
     """Return one host's block, newline included; empty for a host that waits for its turn."""
     result = run.results.get(host)
     if result is not None:
-        return _line(host, header(result)) + _text(result.stdout, kept) + _text(result.stderr, kept)
+        return _line(host, header(result)) + printed(result, kept)
     outcome = run.outcome(host, interrupted=interrupted)
     if outcome is Outcome.LOST:
         return _line(host, "[lost] outcome unknown: the control process died while it ran")
     if outcome is not None:
         return _line(host, f"[{outcome}]")
     return _line(host, "[running]") if host in run.in_flight else ""
+
+
+def printed(result: HostResult, kept: Kept, *streams: Stream) -> str:
+    """Return what a host printed on these streams, or on both, standard output first; each ends with a newline."""
+    outputs = {Stream.STDOUT: result.stdout, Stream.STDERR: result.stderr}
+    return "".join(_text(outputs[stream], kept) for stream in streams or Stream)
+
+
+def ending(result: HostResult) -> str:
+    """Return what hosts that ended alike have in common: `[failed] exit=3`, without times and details."""
+    match result.outcome:
+        case Outcome.COMPLETE | Outcome.FAILED if result.signal is not None:
+            return f"[{result.outcome}] signal={clean(result.signal)}"
+        case Outcome.COMPLETE | Outcome.FAILED if result.exit_code is not None:
+            return f"[{result.outcome}] exit={result.exit_code}"
+        case Outcome.UNREACHABLE:
+            return f"[{result.outcome}] {result.reason}"
+        case Outcome.TIMEOUT | Outcome.CANCELLED if result.kill is not None:
+            return f"[{result.outcome}] {result.kill}"
+        case _:
+            return f"[{result.outcome}]"
 
 
 def header(result: HostResult) -> str:

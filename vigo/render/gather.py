@@ -7,7 +7,6 @@ Rule 3: a difference is shown only where it tells more than the output itself, a
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -95,6 +94,8 @@ def difference(usual: bytes, other: bytes) -> list[str] | None:
     old, new = usual.splitlines(), other.splitlines()
     if max(len(old), len(new)) > DIFF_LINES_MAX:
         return None
+    import difflib  # noqa: PLC0415 - nothing else that lists results needs it
+
     lines = [
         line.decode("utf-8", "backslashreplace")
         for line in difflib.diff_bytes(difflib.unified_diff, old, new, n=1, lineterm=b"")

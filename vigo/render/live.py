@@ -23,8 +23,9 @@ from vigo.core.model import Outcome
 from vigo.core.quantity import format_duration
 from vigo.core.ranges import fold
 from vigo.core.rollout import Rest, Run
-from vigo.render.blocks import Kept, header, host_block
+from vigo.render.blocks import Kept, header
 from vigo.render.sanitize import clean
+from vigo.render.views import Wish, announce, shown
 
 _WITH_DETAIL = frozenset({Outcome.LOST})
 """Outcomes whose header on stdout has no room for what is known."""
@@ -40,9 +41,10 @@ class BlockPrinter:
     Of a run that is resumed it prints what ends from then on.
     """
 
-    def __init__(self, out: TextIO, kept: Kept, run: Run) -> None:
+    def __init__(self, out: TextIO, kept: Kept, run: Run, wish: Wish | None = None) -> None:
         self._out = out
         self._kept = kept
+        self._wish = wish or Wish()
         self._shown = set(run.results)
         self._printed = 0
         self._waiting = [sum(host not in self._shown for host in batch) for batch in run.batches]
@@ -51,9 +53,9 @@ class BlockPrinter:
         """Print what this event made complete."""
         match event := record.event:
             case TaskDispatched():
-                self._announce(f"Task {record.task} dispatched\n")
+                announce(self._out, record)
             case TaskResumed():
-                self._announce(f"Task {record.task} resumed\n")
+                announce(self._out, record)
                 self._shown.difference_update(event.lost)
             case HostFinished():
                 self._waiting[self._printed] -= 1  # batches are barriers: it belongs to the first that still waits
@@ -64,15 +66,11 @@ class BlockPrinter:
         while self._printed < len(self._waiting) and self._waiting[self._printed] == 0:
             self._print(run, self._printed + 1)
 
-    def _announce(self, line: str) -> None:
-        self._out.write(line)
-        self._out.flush()
-
     def _print(self, run: Run, until: int) -> None:
         for batch in run.batches[self._printed : until]:
-            for host in batch:
-                if host not in self._shown:
-                    self._out.write(host_block(run, host, self._kept))
+            self._out.writelines(
+                shown(run, self._kept, self._wish, (host for host in batch if host not in self._shown))
+            )
         self._printed = until
         self._out.flush()
 

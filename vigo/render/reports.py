@@ -14,10 +14,11 @@ from vigo.core.events import TaskStatus
 from vigo.core.history import Task, TaskSummary
 from vigo.core.model import HostResult, Outcome, Output
 from vigo.core.rollout import Run
-from vigo.render.blocks import Kept, host_blocks
+from vigo.render.blocks import Kept
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 from vigo.render.tables import columns, tsv
+from vigo.render.views import WHOLE, Wish, shown
 
 _COMMAND_MAX = 15
 _LIST_HEADER = ("ID", "COMMAND", "TARGET", "STATUS", "TARGETS", "CREATED")
@@ -30,8 +31,8 @@ def local_time(at: str | None) -> str:
     return "-" if at is None else f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
 
 
-def status_text(task: Task, status: TaskStatus, kept: Kept) -> Iterator[str]:
-    """Yield the page's status form: the task's facts, an empty line, the hosts' blocks."""
+def status_text(task: Task, status: TaskStatus, kept: Kept, wish: Wish = WHOLE) -> Iterator[str]:
+    """Yield the page's status form: the task's facts, an empty line, then the results as they are wished for."""
     facts = (
         ("Task", task.id),
         ("Command", task.request.command),
@@ -46,7 +47,7 @@ def status_text(task: Task, status: TaskStatus, kept: Kept) -> Iterator[str]:
     yield "".join(f"{name + ':':<10}{clean(value)}\n" for name, value in facts)
     if task.run is not None:
         yield "\n"
-        yield from host_blocks(task.run, kept, interrupted=status is TaskStatus.INTERRUPTED)
+        yield from shown(task.run, kept, wish, task.run.hosts, interrupted=status is TaskStatus.INTERRUPTED)
 
 
 def list_text(tasks: Iterable[TaskSummary], *, cut: bool) -> str:

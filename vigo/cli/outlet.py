@@ -1,0 +1,140 @@
+"""Standard output behind a thread: a reader that does not read holds up what it would read, and no run.
+
+Rule 1: text is written in the order in which it came, by one thread; the run never waits for it.
+Rule 2: what waits is bounded. Text beyond the bound is not shown, and that is said: it is all in the journal.
+Rule 3: once writing has failed nothing more is tried, and who asks at the end learns why.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TextIO, cast
+
+from vigo.cli.console import Console
+from vigo.core.errors import Exit
+
+WAITING_MAX = 32 * 1024 * 1024
+"""In characters."""
+_BREATH_S = 0.2
+"""How long a wait lasts before a Ctrl-C is heard."""
+_PATIENCE_S = 1.0
+"""How long whoever was told to stop waits for a reader."""
+
+
+class Outlet:
+    """A text stream, as far as those who print results use one."""
+
+    def __init__(self, target: TextIO) -> None:
+        """Write to `target` from now on; nobody else may."""
+        self._target = target
+        self._texts: deque[str] = deque()
+        self._turn = threading.Condition()
+        self._waiting = 0
+        self._is_closing = False
+        self._is_writing = False
+        self.dropped = 0
+        """Characters that were not shown, because too much waited."""
+        self.failure: OSError | None = None
+        self._thread = threading.Thread(target=self._serve, name="stdout", daemon=True)
+        self._thread.start()
+
+    def write(self, text: str) -> int:
+        """Take text; it is written soon."""
+        with self._turn:
+            if self.failure is not None:
+                return len(text)
+            if self._waiting + len(text) > WAITING_MAX:
+                self.dropped += len(text)
+                return len(text)
+            self._texts.append(text)
+            self._waiting += len(text)
+            self._turn.notify_all()
+        return len(text)
+
+    def writelines(self, texts: Iterable[str]) -> None:
+        """Take several."""
+        for text in texts:
+            self.write(text)
+
+    def flush(self) -> None:
+        """Do nothing: whatever is there is written at once."""
+
+    def isatty(self) -> bool:
+        """Tell whether a terminal is behind it."""
+        return self._target.isatty()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits to be written."""
+        with self._turn:
+            return self.failure is None and (bool(self._texts) or self._is_writing)
+
+    def drain(self, within_s: float | None = None) -> None:
+        """Wait until all is written, or writing has failed, or the time is up; None waits as long as it takes."""
+        until = None if within_s is None else time.monotonic() + within_s
+        with self._turn:
+            while (self._texts or self._is_writing) and self.failure is None:
+                if until is not None and time.monotonic() >= until:
+                    return
+                self._turn.wait(_BREATH_S)
+            self._is_closing = True
+            self._turn.notify_all()
+
+    def _serve(self) -> None:
+        while True:
+            with self._turn:
+                while not self._texts:
+                    if self._is_closing:
+                        return
+                    self._turn.wait()
+                text = "".join(self._texts)
+                self._texts.clear()
+                self._is_writing = True
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        failure: OSError | None = None
+        try:
+            self._target.write(text)
+            self._target.flush()
+        except OSError as error:
+            failure = error
+        with self._turn:
+            self._is_writing = False
+            self._waiting -= len(text)
+            self.failure = failure
+            if failure is not None:
+                self._texts.clear()
+            self._turn.notify_all()
+
+
+def behind_a_thread(console: Console) -> tuple[Console, Outlet | None]:
+    """Return a console whose standard output holds nothing up; a terminal is written to as ever, and None returned."""
+    if console.out.isatty():
+        return console, None
+    outlet = Outlet(console.out)
+    return replace(console, out=cast("TextIO", outlet)), outlet
+
+
+def see_out(outlet: Outlet, task: str, code: Exit, console: Console) -> None:
+    """See to it that results are written before the program ends; `console` is the one with the real streams.
+
+    Whoever told the run to stop, or does so now, waits no longer for a reader: then the program ends here, because nothing
+    but `_exit` ends a thread that waits in a write. Raises OSError for a standard output that could not be written, other
+    than by a reader who has gone.
+    """
+    try:
+        outlet.drain(_PATIENCE_S if code in (Exit.INTERRUPTED, Exit.TERMINATED) else None)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    if outlet.is_behind or outlet.dropped:
+        console.say(f"nobody read all of the results from standard output; they are here: vigo task status {task}")
+    if outlet.is_behind:
+        os._exit(code)
+    if outlet.failure is not None and not isinstance(outlet.failure, BrokenPipeError):
+        raise outlet.failure
