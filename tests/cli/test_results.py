@@ -60,7 +60,6 @@ def test_lines_come_while_the_command_runs(lab: Vigo) -> None:
 @pytest.mark.parametrize(
     ("results", "output", "told"),
     [
-        (Results(view="gather"), "json", "is a form of text"),
         (Results(gather_ignore=("x",)), "text", "add --view gather"),
         (Results(view="stream", only="failed"), "text", "before it is known"),
         (Results(only="faild"), "text", "'faild' is no outcome; did you mean failed"),

@@ -22,6 +22,7 @@ _GROUPS = {
     "traits": "Ask hosts what they are; look at what is known of them.",
     "guard": "Ask the guards about a command, and see their rules.",
     "audit": "Check the journal and look things up in it.",
+    "config": "See what stands in for flags that are not given.",
     "lab": "A fleet to try things on: real SSH servers on this machine.",
 }
 """Name of a group, which is also its module here -> its line in the help."""
@@ -31,6 +32,10 @@ _COMMANDS = {
     "doctor": ("doctor", "app", "Check this machine, or one host step by step from its name to sudo."),
 }
 """Name of a command of its own -> its module here, its app in it, its line in the help."""
+
+
+_UNCONFIGURED = frozenset({"config", "lab"})
+"""Groups that work whatever is configured: the one tells what is wrong with it, the other is for trying things."""
 
 
 class LazyGroup(TyperGroup):
@@ -47,6 +52,16 @@ class LazyGroup(TyperGroup):
         if name in _COMMANDS:
             module, own, _ = _COMMANDS[name]
             command = get_command(getattr(import_module(f"vigo.cli.{module}"), own))
+        if (
+            name
+            and command
+            and name not in _UNCONFIGURED
+            and not {"-h", "--help"} & set(rest)
+            and not ctx.resilient_parsing
+        ):
+            from vigo.cli.settings import defaults_for
+
+            ctx.default_map = {name: defaults_for(command)}
         return name, command, rest
 
 

@@ -43,7 +43,7 @@ Follow: TypeAlias = Annotated[
     Progress, typer.Option("--progress", help="How the run is followed on standard error; auto: board on a terminal.")
 ]
 Results: TypeAlias = Annotated[
-    View | None, typer.Option("--view", help="Form of the results.  [default: hosts, a block for each]")
+    View | None, typer.Option("--view", help="Form of results in text; hosts is a block for each.  [default: hosts]")
 ]
 Only: TypeAlias = Annotated[
     str | None, typer.Option("--only", metavar="OUTCOMES", help="Show hosts that ended so: failed,timeout.")

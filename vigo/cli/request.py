@@ -1,6 +1,6 @@
 """What `task run` was asked for: the flags as typed, and their reading into a policy.
 
-Precedence of each setting: flag, then the named task's own value, then the default.
+Precedence of each setting: flag, then the named task's own value, then variable and configuration, then the default.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Request:
     notify_command: str | None = None
     notify_url: str | None = None
     output: str = "text"
+    by_default: frozenset[str] = frozenset()
+    """Fields whose values came from a variable or a configuration file."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -100,7 +102,20 @@ class Request:
         values: dict[str, Any] = {
             name: tuple(value or ()) if name in several else value for name, value in given.items()
         }
-        return cls(**values)
+        from vigo.cli.settings import set_by_default
+
+        return cls(**values, by_default=set_by_default() & values.keys())
+
+    @property
+    def typed(self) -> Self:
+        """The flags that were given on the command line, and no others."""
+        plain: dict[str, Any] = {part.name: part.default for part in fields(self) if part.name in self.by_default}
+        return replace(self, **plain, by_default=frozenset())
+
+    @property
+    def configured(self) -> Self:
+        """What variables and configuration files say in place of flags, and nothing else."""
+        return type(self)(**{name: getattr(self, name) for name in self.by_default})
 
     @property
     def notices(self) -> Notices:

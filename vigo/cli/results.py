@@ -43,8 +43,6 @@ class Results:
     def wish(self, output: str, *, is_live: bool = True) -> Wish:
         """Read the flags. Raises UsageError for what is not well formed, or says nothing where it stands."""
         view = View(self.view or View.HOSTS)
-        if self.view is not None and output != TEXT:
-            raise UsageError(f"--view {view}: is a form of text; leave it out, or leave --output {output} out")
         if self.gather_ignore and view is not View.GATHER:
             raise UsageError("--gather-ignore: nothing is compared; add --view gather")
         if self.only is not None and view is View.STREAM and is_live:

@@ -86,7 +86,7 @@ def recorded_subject(opening: TaskDispatched, request: Request, inventory: Inven
     secrets = secrets_again(opening, console, dry_run=request.dry_run)
     return Subject(
         with_file(binding.from_record(opening, secrets)),
-        policy_of(request, replace(opening.policy, stop_after=None)),
+        policy_of(request.typed, replace(opening.policy, stop_after=None)),
         binding.check_from_record(opening, secrets),
         opening.rollback,
         expand=opening.expand,
@@ -97,7 +97,7 @@ def rollback_subject(opening: TaskDispatched, request: Request, inventory: Inven
     """Return what takes a recorded task back, under the task's bounds on each host and no others."""
     word = command_of(request.words)
     old = opening.policy
-    policy = policy_of(request, Policy(old.limits, old.connect_timeout_ms, old.fanout))
+    policy = policy_of(request.typed, Policy(old.limits, old.connect_timeout_ms, old.fanout))
     named = _named_tasks(inventory)
     if word in named:
         return replace(_named(named[word], _with_params(request, named[word], opening.params), console), policy=policy)
@@ -135,9 +135,9 @@ def _named(task: NamedTask, request: Request, console: Console) -> Subject:
         for needed in params.needed_secrets(task.params, given, os.environ)
     }
     bound = binding.bind(task, given, secrets)
-    defaults = task.over(Policy())
+    defaults = task.over(policy_of(request.configured, Policy()))  # a task knows better what it needs
     defaults = replace(defaults, gate=replace(defaults.gate, urls=binding.urls(task.health_check_urls, bound)))
-    policy = _checked(policy_of(request, defaults), request)
+    policy = _checked(policy_of(request.typed, defaults), request)
     return Subject(bound, policy, _check(policy, bound), request.rollback_command or task.rollback, task.exclusive)
 
 
