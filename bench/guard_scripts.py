@@ -10,15 +10,17 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vigo.core.guard import explain
 
-PLACES = (
+MAINTENANCE = (
     *(f"/var/lib/dpkg/info/*.{kind}" for kind in ("preinst", "postinst", "prerm", "postrm")),
-    *(f"/{place}/*" for place in ("etc/init.d", "etc/cron.*", "usr/sbin", "usr/bin")),
+    *(f"/{place}/*" for place in ("etc/init.d", "etc/cron.*")),
 )
+PROGRAMS = ("/usr/sbin/*", "/usr/bin/*")
+"""Shell programs of up to 50 KB are read beside them; no bound is set on how many of those are too much."""
 SCRIPTS_MIN = 300
 UNREAD_MAX = 0.02
 UNREAD = "cannot-analyse"
@@ -27,9 +29,9 @@ _SIZE_MAX = 1024 * 1024
 _SHOWN_MAX = 80
 
 
-def scripts() -> Iterator[tuple[Path, str]]:
+def scripts(places: Sequence[str] = (*MAINTENANCE, *PROGRAMS)) -> Iterator[tuple[Path, str]]:
     """Yield the shell scripts, each once, with their texts."""
-    for place in PLACES:
+    for place in places:
         for path in sorted(Path("/").glob(place.lstrip("/"))):
             if path.is_symlink() or not path.is_file():
                 continue
@@ -41,10 +43,17 @@ def scripts() -> Iterator[tuple[Path, str]]:
 
 def main() -> int:
     """Print one line for each refusal, then the figures; exit 1 when too few scripts are here or too many unread."""
+    count, unread = _judge_all("maintenance scripts", MAINTENANCE)
+    _judge_all("programs", PROGRAMS)
+    return 0 if count >= SCRIPTS_MIN and unread <= UNREAD_MAX * count else 1
+
+
+def _judge_all(what: str, places: Sequence[str]) -> tuple[int, int]:
+    """Judge all scripts of some places and print what comes of it; how many there are, and how many are too much."""
     verdicts: Counter[str] = Counter()
     rules: Counter[str] = Counter()
     started = time.process_time()
-    for path, text in scripts():
+    for path, text in scripts(places):
         judgement = explain(text)
         verdicts[judgement.verdict] += 1
         if judgement.finding is None:
@@ -57,11 +66,10 @@ def main() -> int:
             f"{finding.layer}\t{finding.rule}\t{path}:{text.count(chr(10), 0, start) + 1}\t{finding.pattern}\t{words}"
         )
     count = verdicts.total()
-    print(f"{count} scripts in {time.process_time() - started:.1f} s of CPU time: {_counts(verdicts)}")
+    print(f"{count} {what} in {time.process_time() - started:.1f} s of CPU time: {_counts(verdicts)}")
     print(f"refused by rule: {_counts(rules)}")
-    share = rules[UNREAD] / max(1, count)
-    print(f"cannot analyse: {rules[UNREAD]} of {count}, {share:.1%} (at most {UNREAD_MAX:.0%})")
-    return 0 if count >= SCRIPTS_MIN and share <= UNREAD_MAX else 1
+    print(f"cannot analyse: {rules[UNREAD]} of {count}, {rules[UNREAD] / max(1, count):.1%}")
+    return count, rules[UNREAD]
 
 
 def _counts(found: Counter[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from vigo.core.facts import script
 from vigo.core.guard import Layer, explain
 from vigo.core.guard.analysis import analyse
+from vigo.core.guard.commands import commands
 from vigo.core.guard.session import WORK_MAX
 
 OVER = {
@@ -22,6 +23,8 @@ OVER = {
     "more than 64 wildcards": ["rm -rf /s" + "*?" * 40 + "/x", "systemctl stop v" + "*?" * 40],
     "more than 256 signs": ["rm " + "{a," * 300],
     "more than 128 words": ["rm {1..9}{1..9}{1..9}"],
+    "more than 98304 characters": ["sh -c 'rm " + "a" * 60_000 + "'"],
+    "longer than 65536 characters": ["rm " + "a" * 70_000],
     "long run of operators": ["rm x" + " ;)" * 40],
 }
 
@@ -59,22 +62,45 @@ def test_what_is_bounded_inside_still_gives_the_right_answer(text: str, *, is_fo
     assert (finding is not None and finding.layer is Layer.HARD) is is_found, finding
 
 
+def test_what_is_too_long_is_no_whole_list_of_commands() -> None:
+    """A site's patterns are told that there may be more."""
+    assert commands("rm x").whole
+    assert not commands("rm " + "a" * 70_000).whole
+
+
 def test_vigos_own_script_is_read_and_allowed() -> None:
     """It is sent to every host, and it is long."""
     assert analyse(script()).finding is None
 
 
 def test_a_long_script_that_names_nothing_of_vigo_is_not_followed_along_every_way() -> None:
-    """Thirteen functions that call each other three times each; where vigo is named, it is followed or refused."""
-    calls = "".join(f"f{n}() {{ f{n + 1}; f{n + 1}; f{n + 1}; }}\n" for n in range(13))
-    assert explain(f"{calls}f13() {{ rm $x; }}\nf0").finding is None
-    assert explain(f"# for vigo\n{calls}f13() {{ rm $x; }}\nf0").finding is None
-    last = explain(f"{calls}f13() {{ rm -rf /usr; }}\nf0").finding
+    """A function of twelve commands that is called a hundred times; where vigo is named, it is followed or refused."""
+    loops = "f() {\n" + "".join(f"rm /tmp/{name}\n" for name in "abcdefghijkl") + "}\n" + "f\n" * 100
+    assert explain(loops).finding is None
+    assert explain(f"# for vigo\n{loops}").finding is None
+    last = explain(f"{loops}\nrm -rf /usr").finding
     assert last is not None
     assert last.layer is Layer.HARD
-    named = explain(f"{calls}f13() {{ rm $x; }}\necho vigo\nf0").finding
+    named = explain(f"{loops}\necho vigo").finding
     assert named is not None
     assert (named.rule, named.layer) == ("cannot-analyse", Layer.HARD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'f() { rm -rf "$1"; };' + "f /tmp/a;" * 60 + "f /usr",
+        'f() { rm -rf "$D"; }; D=/tmp/a;' + "f;" * 60 + "D=/usr; f",
+        'f() { rm -rf "$D"; }; D=/tmp/a;' + "f;" * 60 + "D=/srv/vi''go; f",
+        'f() { g; }; g() { rm -rf "$D"; }; D=/tmp/a;' + "f;" * 60 + "D=/usr; f",
+        "f() { rm -rf ./bin; }; cd /tmp;" + "f;" * 60 + "cd /usr; f",
+    ],
+)
+def test_what_changed_since_the_last_look_is_looked_at_again(text: str) -> None:
+    """A function's arguments, the variables that a command names, and the folder: however much was read before."""
+    finding = explain(text).finding
+    assert finding is not None
+    assert (finding.layer, finding.rule == "cannot-analyse") == (Layer.HARD, False), finding
 
 
 @pytest.mark.parametrize("where", ["2>/dev/null", ">/dev/null", ">/dev/null 2>&1", ">&2"])
@@ -111,6 +137,14 @@ SHAPES = {
     "alternatives": "".join(f"if c; then a{n}=x; else a{n}=y; fi\n" for n in range(1_500)) + "rm $a0$a1$a2$a3$a4$a5",
     "functions": "".join(f"f{n}() {{ f{n + 1}; }}\n" for n in range(3_000)) + "f0",
     "fan": "".join(f"f{n}() {{ f{n + 1}; f{n + 1}; f{n + 1}; }}\n" for n in range(14)) + "f14() { rm $x; }\nf0",
+    "doubling": "".join(f"{a}() {{ {b}; {b}; }}; " for a, b in zip("abcdefghijklm", "bcdefghijklmn", strict=True))
+    + "n() { rm x; }; a",
+    "evals": "eval " * 2_000 + "true",
+    "shells": "sh -c 'rm -rf /tmp/a'; " * 400,
+    "short braces": "rm {a,b}{c,d}{e,f}; " * 400,
+    "stripped": "a=" + "x" * 8_000 + "; " + "rm ${a##*y} ${a%%y*}; " * 300,
+    "replaced": "a=" + "x" * 8_000 + "; " + "rm ${a//x/yy}; " * 300,
+    "fields": "a=(" + "b " * 250 + "); " + "rm ${a[@]}; " * 200,
     "recursion": "f() { f; f; f; f; }; f",
     "loops": "for a in 1 2 3 4 5 6 7 8; do " * 12 + "rm $a" + "; done" * 12,
     "whiles": "while a; do " * 20 + "rm x" + "; done" * 20,
@@ -147,7 +181,7 @@ def test_e12_no_shape_takes_long(*, named: bool) -> None:
     """64 KiB of each; the quickest of five, in CPU time of this process; also where vigo is named."""
     took = {}
     for name, shape in SHAPES.items():
-        text = shape[:65_000] + "\n: vigo" * named
+        text = (shape if name == "brackets" else shape[:65_000]) + "\n: vigo" * named
         took[name] = min(_cpu_ms(text) for _ in range(5))
     slowest = max(took, key=took.__getitem__)
     print(f"slowest of {len(took)} shapes: {slowest}, {took[slowest]:.0f} ms")

@@ -369,7 +369,7 @@ def _cost(name: str, words: tuple[Word, ...], stdin: Value | None) -> int:
     if name not in EFFECTS and name not in _SPECIAL:
         return fed + len(words) // 8
     open_length = sum(len(word.text) for word in words if not word.text.isascii())
-    return fed + 3 * len(words) + open_length + (24 if name in _SPECIAL else 0)
+    return fed + 6 * len(words) + open_length + (24 if name in _SPECIAL else 0)
 
 
 @lru_cache(maxsize=256)

@@ -42,8 +42,11 @@ FOLLOWED_MAX = 256
 """Work in a function's body after which it is followed no further, if it does nothing but print and set variables."""
 INERT_COST = 3
 IDLE_COST = 2
-CALL_COST = 4
+CALL_COST = 18
 SUBSTITUTION_COST = 8
+QUIET_COST = 16
+
+_NAME = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 class Evaluator:
@@ -100,8 +103,6 @@ class Evaluator:
 
     def node(self, node: Node, stdin: Value | None) -> Value:
         """Walk one node; what it prints."""
-        if self.session.passes_over(node, self.state.args, self.turn):
-            return UNKNOWN
         self.session.deeper()
         printed = self._walk(node, stdin)
         self.session.higher()
@@ -118,7 +119,7 @@ class Evaluator:
     def _walk(self, node: Node, stdin: Value | None) -> Value:
         match node:
             case Command():
-                return self._command(node, stdin)
+                return UNKNOWN if self._was_seen(node) else self._command(node, stdin)
             case Sequence():
                 return self._sequence(node, stdin)
             case Pipeline():
@@ -237,6 +238,20 @@ class Evaluator:
         printed = self.node(node.body, fed)
         self.heard = heard
         return self._output(node.redirects, printed)
+
+    def _was_seen(self, node: Command) -> bool:
+        """Tell whether a command was walked before with all that it depends on, and need not be again."""
+        if not self.session.may_haste:
+            return False
+        names = self.session.names.get(id(node))
+        if names is None:
+            spans = (*node.words, *node.assignments, *(redirect.target for redirect in node.redirects))
+            found = (name for span in spans for name in _NAME.findall(self.source.text, *span))
+            names = self.session.names[id(node)] = tuple(dict.fromkeys(found))
+        if node.words and self._text(node.words[0]) in self.state.functions:
+            return False
+        values = tuple(self.state.variables.get(name) for name in names)
+        return self.session.passes_over(node, self.state.args, self.turn, self.state.cwd, values)
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -377,12 +392,19 @@ class Evaluator:
             return self.session.sink(code, self.source.locate(at, at + len(code)))
         return self.session.written(self.substitute(code, at))
 
+    def _set_by(self, body: Body) -> frozenset[str] | None:
+        key = id(body.node), len(self.state.functions)
+        if key not in self.session.quiet:
+            self.session.spend(QUIET_COST)
+            self.session.quiet[key] = quiet.sets(body, self.state.functions, lambda name: self.calls.idle(name, self))
+        return self.session.quiet[key]
+
     def call_function(self, body: Body, args: tuple[str, ...], stdin: Value | None) -> Value:
         """Run a function's body with its own positional parameters."""
         self.session.spend(CALL_COST)
         followed, before = self.session.followed, self.session.work
         if followed.get(id(body.node), 0) > FOLLOWED_MAX and not self.heard:
-            names = quiet.sets(body, self.state.functions, lambda name: self.calls.idle(name, self))
+            names = self._set_by(body)
             if names is not None:
                 self.session.spend(len(names))
                 self.state.variables.update(dict.fromkeys(names, UNKNOWN))

@@ -12,7 +12,7 @@ from vigo.core.guard.state import Body, Source, State
 from vigo.core.guard.syntax import Program
 from vigo.core.guard.words import HOLE, Value, Word
 
-WORK_MAX = 8_000
+WORK_MAX = 7_000
 HASTY_AFTER = 1_500
 VISITS_MAX = 1
 STEP_COST = 5
@@ -101,8 +101,12 @@ class Session:
     """Whether the text names nothing that is protected, so that a long one need not be followed along every way."""
     visits: dict[tuple[object, ...], int] = field(default_factory=dict)
     """How often each node was walked, by its identity (`programs` keeps them alive) and what it was walked with."""
+    quiet: dict[tuple[int, int], frozenset[str] | None] = field(default_factory=dict)
+    """What a function may set at most, where it does nothing but print and set; by its identity and how many there are."""
     followed: dict[int, int] = field(default_factory=dict)
     """The work that following a function's body has made so far, by its identity."""
+    names: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """The variables that each simple command names, by its identity."""
     links: dict[str, str] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     """Code that was parsed before: loops and functions come back to the same substitutions."""
@@ -120,7 +124,7 @@ class Session:
     def passes_over(self, node: object, *given: object) -> bool:
         """Count a visit of a node with what was given; tell whether it is one too many, with much of the budget spent."""
         visits = self.visits[id(node), *given] = self.visits.get((id(node), *given), 0) + 1
-        return visits > VISITS_MAX and self.work > HASTY_AFTER and self.may_haste
+        return visits > VISITS_MAX and self.work > HASTY_AFTER
 
     def deeper(self) -> None:
         """Count one level of nesting, of blocks and of calls alike; whoever calls it takes it back with `higher`."""
