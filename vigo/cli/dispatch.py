@@ -26,7 +26,7 @@ from vigo.cli.subject import Subject, subject_of
 from vigo.cli.verdict import Verdict, decide
 from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_policy, transport_for
 from vigo.core import binding, command, plan
-from vigo.core.errors import Exit
+from vigo.core.errors import Exit, UsageError
 from vigo.core.events import Record, TaskDispatched
 from vigo.core.guard import Act
 from vigo.core.host_keys import insecure_hosts, insecure_line
@@ -102,6 +102,8 @@ def prepare(
     request.login.check()
     wants_board(request.progress, console)
     request.results.wish(request.output)
+    if request.dry_run and request.output == "junit":
+        raise UsageError("--dry-run: there are no results yet; take --output json for the plan")
     site = site_policy()
     inventory = load_inventory(request.inventory, console)
     subject = make_subject(request, inventory, console)

@@ -21,6 +21,16 @@ class Format(StrEnum):
     TSV = "tsv"
 
 
+class RunFormat(StrEnum):
+    """Forms of a task's results; jsonl is its events, junit is for CI."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    TSV = "tsv"
+    JUNIT = "junit"
+
+
 class Progress(StrEnum):
     """How a run is followed on standard error."""
 
@@ -39,6 +49,9 @@ class Kind(StrEnum):
 
 
 Output: TypeAlias = Annotated[Format, typer.Option("--output", "-o", help="Form of the result.")]
+RunOutput: TypeAlias = Annotated[
+    RunFormat, typer.Option("--output", "-o", help="Form of the result; jsonl: each event as it happens.")
+]
 Follow: TypeAlias = Annotated[
     Progress, typer.Option("--progress", help="How the run is followed on standard error; auto: board on a terminal.")
 ]

@@ -20,7 +20,7 @@ from vigo.cli.loop import carry_through
 from vigo.cli.notifying import Notices
 from vigo.cli.outlet import behind_a_thread, see_out
 from vigo.cli.reading import TEXT, show_task
-from vigo.cli.results import Showing, Tee
+from vigo.cli.results import EVENTS, Showing, Tee
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import Exit, JournalError
 from vigo.core.events import Record, TaskStatus
@@ -101,7 +101,7 @@ async def _carry_out(
                 raise
             finally:
                 await transport.close()
-        if errand.output != TEXT:
+        if errand.output not in (TEXT, EVENTS):
             task, status = reading.observe(opening.task)
             show_task(task, status, errand.output, reading, console)
     for remark in transport.remarks:

@@ -48,7 +48,7 @@ class Outlet:
         with self._turn:
             if self.failure is not None:
                 return len(text)
-            if self._waiting + len(text) > WAITING_MAX:
+            if self._waiting and self._waiting + len(text) > WAITING_MAX:  # one text alone is never too much
                 self.dropped += len(text)
                 return len(text)
             self._texts.append(text)

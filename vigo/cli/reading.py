@@ -9,6 +9,7 @@ from vigo.core.errors import Exit, NoMatchError
 from vigo.core.events import TaskStatus
 from vigo.core.history import Task
 from vigo.render import reports
+from vigo.render.jsonl import event_json
 from vigo.render.live import next_commands
 from vigo.render.machine import SCHEMA, dump
 from vigo.render.views import WHOLE, Wish
@@ -55,8 +56,11 @@ def show_task(task: Task, status: TaskStatus, form: str, store: Reading, console
         case "json":
             console.show(dump(reports.task_json(task, status, store.kept)))
         case "jsonl":
-            hosts = () if run is None else reports.hosts_json(run, status, store.kept)
-            console.out.writelines(map(dump, hosts))
+            console.out.writelines(dump(event_json(record, store.kept)) for record in store.records(task.id))
+        case "junit":
+            from vigo.render.junit import junit
+
+            console.show(junit(task, status, store.kept))
         case "tsv":
             console.show("" if run is None else reports.hosts_tsv(run, status))
         case _:

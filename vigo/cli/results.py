@@ -17,10 +17,12 @@ from vigo.core.rollout import Run
 from vigo.engine.ports import Observer, Sink
 from vigo.render.blocks import Kept
 from vigo.render.gather import read_ignored
+from vigo.render.jsonl import EventPrinter
 from vigo.render.live import BlockPrinter
 from vigo.render.views import StreamPrinter, View, WholePrinter, Wish
 
 TEXT = "text"
+EVENTS = "jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,21 @@ class Showing:
     wish: Wish | None
     """How they are printed; None where records are printed in their place."""
     folder: OutputFolder | None
+    is_events: bool = False
+    """Whether each event is printed as it happens."""
 
     @classmethod
     def of(cls, results: Results, output: str) -> Self:
         """Read the flags and make the folder, before anything is on record. Raises UsageError."""
         wish = results.wish(output)
         folder = None if results.output_dir is None else OutputFolder(results.output_dir)
-        return cls(wish if output == TEXT else None, folder)
+        return cls(wish if output == TEXT else None, folder, is_events=output == EVENTS)
 
     def open(self, kept: Kept, run: Run, console: Console) -> tuple[list[Observer], list[Sink]]:
         """Return who is told of records, and who gets each byte as it arrives."""
         observers: list[Observer] = [] if self.folder is None else [FolderWriter(self.folder, kept)]
+        if self.is_events:
+            return [EventPrinter(console.out, kept), *observers], []
         if self.wish is None:
             return observers, []
         if self.wish.view is View.STREAM:

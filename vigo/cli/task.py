@@ -9,8 +9,9 @@ import typer
 from vigo.cli import flags, ssh_flags
 from vigo.cli.ahead import load_ahead
 from vigo.cli.console import Console
-from vigo.cli.flags import Format, Progress
+from vigo.cli.flags import Format, Progress, RunFormat
 from vigo.cli.request import Request
+from vigo.core.errors import UsageError
 
 app = typer.Typer(help="Run a command or a named task on hosts; look at runs.", no_args_is_help=True)
 
@@ -83,7 +84,7 @@ def run(
     output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
-    output: flags.Output = Format.TEXT,
+    output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
     """Run a command or a named task on targeted hosts."""
     given = locals()  # each flag is a field of Request with the same name
@@ -165,7 +166,7 @@ def push(
     progress: flags.Follow = Progress.AUTO,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
-    output: flags.Output = Format.TEXT,
+    output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
     """Bring a file to targeted hosts, whole or not at all, with the rules of `run`."""
     given = locals()
@@ -196,7 +197,7 @@ def status(
     ask_passphrase: ssh_flags.AskPassphrase = False,
     passphrase_file: ssh_flags.PassphraseFile = None,
     inventory: flags.Inventory = None,
-    output: flags.Output = Format.TEXT,
+    output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
     """Show status and results of a task run."""
     from vigo.cli.results import Results
@@ -211,6 +212,8 @@ def status(
 
         return watch_task(task, output, console)
     if look:
+        if output is RunFormat.JUNIT:
+            raise UsageError("--look: shows what still runs, which is no test result; leave --output junit out")
         from vigo.cli.look import look_at_lost
 
         login = ssh_flags.Wanted(ask_password, password_file, password_fd, ask_passphrase, passphrase_file)
@@ -281,7 +284,7 @@ def resume(
     output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
-    output: flags.Output = Format.TEXT,
+    output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
     """Let a paused or interrupted task go on with its own plan; no host that has an outcome runs again."""
     given = locals()
@@ -322,7 +325,7 @@ def rerun(
     output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
-    output: flags.Output = Format.TEXT,
+    output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
     """Run a task's command again, as a new task, on those of its hosts that ended so."""
     given = locals()
@@ -357,7 +360,7 @@ def rollback(
     output_dir: flags.OutputDir = None,
     notify_command: flags.NotifyCommand = None,
     notify_url: flags.NotifyUrl = None,
-    output: flags.Output = Format.TEXT,
+    output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
     """Run a task's rollback command, as a new task, on the hosts where the task ran."""
     given = locals()

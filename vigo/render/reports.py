@@ -133,12 +133,12 @@ def hosts_json(run: Run, status: TaskStatus, kept: Kept) -> Iterator[dict[str, A
                 "detail": result.detail,
                 "kill": result.kill,
                 "kill_pids": list(result.kill_pids),
-                "stdout": _output_json(result.stdout, kept),
-                "stderr": _output_json(result.stderr, kept),
+                "stdout": output_json(result.stdout, kept),
+                "stderr": output_json(result.stderr, kept),
             }
 
 
-def _output_json(output: Output, kept: Kept) -> dict[str, Any]:
+def output_json(output: Output, kept: Kept) -> dict[str, Any]:
     """Return what is known of a stream: UTF-8 as `text`, anything else as `base64`, both null once pruned."""
     data = b"" if output.total_bytes == 0 else kept(output.kept_sha256)
     form: dict[str, str | None] = {"text": None, "base64": None}
