@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -75,6 +77,31 @@ def test_a_reader_of_one_event_ends_nothing(lab: Vigo) -> None:
     assert "Broken" not in err
     history = lab("task", "status", "-o", "jsonl").out.splitlines()
     assert [json.loads(line)["event"] for line in history].count("host.finished") == 4
+
+
+def test_a_closed_terminal_loses_no_event(lab: Vigo) -> None:
+    """The terminal goes while hosts run: they finish, the rest is skipped, and the exit code is a documented one."""
+    words = lab.command("task", "run", "sleep 1", "--target", "*.web.*", "--batch-size", "2", "-o", "jsonl")
+    terminal, inner = pty.openpty()
+    with subprocess.Popen(
+        # `setsid --ctty` makes the pty its terminal, so that closing it is a hangup
+        ["setsid", "--ctty", *words],
+        env=lab.env,
+        cwd=lab.home,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+    ) as run:
+        os.close(inner)
+        read = b""
+        while b"host.started" not in read:
+            read += os.read(terminal, 65_536)
+        os.close(terminal)
+        assert run.wait(60) in (74, 130)
+    events = [json.loads(line) for line in lab("task", "status", "-o", "jsonl").out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert (kinds.count("host.started"), kinds.count("host.finished"), kinds[-1]) == (2, 2, "task.finished")
+    assert next(event["data"]["cause"] for event in events if event["event"] == "task.cancel") == "SIGHUP"
 
 
 def test_junit_is_refused_where_there_are_no_results(lab: Vigo) -> None:

@@ -32,6 +32,7 @@ def main() -> None:
         console = Console.of_process()
         code = _run(console)
         code = _flush(console) or code
+        _flush_errors(console)
     except KeyboardInterrupt:
         code = _INTERRUPTED
     sys.exit(code)
@@ -45,6 +46,14 @@ def _flush(console: Console) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at exit
         return _unwritten(error, console)
     return 0
+
+
+def _flush_errors(console: Console) -> None:
+    """Write out what is held back of standard error; one that has gone changes no exit code."""
+    try:
+        console.err.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # or Python would exit with 120
 
 
 def _unwritten(error: OSError, console: Console) -> int:
