@@ -2,7 +2,7 @@
 # Installs what the tests need beside Python: root on Debian only; elsewhere it says in one line what will be skipped.
 set -eu
 
-packages='openssh-server sudo dash busybox fish tcsh zsh ksh ruby strace'
+packages='openssh-server sudo opendoas dash busybox fish tcsh zsh ksh ruby strace'
 missing=
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

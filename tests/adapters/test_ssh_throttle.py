@@ -244,7 +244,7 @@ def test_a11_the_only_slot_is_held_by_somebody_else(sshd_farm: Farm) -> None:
                 holder.write(b"SSH-2.0-fake\r\n")
                 if (await held.readline()).startswith(b"SSH-2.0"):
                     break
-                holder.transport.abort()
+                holder.close()
                 await asyncio.sleep(0.05)
             began = time.monotonic()
             transport = sshd_farm.transport(Policy(connect_timeout_ms=14_000))

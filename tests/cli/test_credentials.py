@@ -83,6 +83,9 @@ def test_what_cannot_be_had_is_refused_before_anything_is_on_record(fleet: Vigo)
         {"ask_password": True, "password_fd": 0},
         {"password_file": "f", "password_fd": 0},
         {"ask_passphrase": True, "passphrase_file": "f"},
+        {"ask_sudo_password": True, "sudo_password_file": "f"},
+        {"ask_sudo_password": True, "sudo_password_fd": 0},
+        {"sudo_password_file": "f", "sudo_password_fd": 0},
     ],
 )
 def test_one_secret_comes_from_one_place(flags: dict[str, Any]) -> None:

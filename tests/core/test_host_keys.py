@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vigo.core.host_keys import insecure_hosts, insecure_line
+from vigo.core.host_keys import forwarding_hosts, forwarding_line, insecure_hosts, insecure_line
 from vigo.core.model import Hop, Host, HostKeyRule, Overrides, SshSettings
 
 INSECURE = SshSettings(host_keys=HostKeyRule.INSECURE)
@@ -35,3 +35,14 @@ def test_what_the_command_line_says_of_targets_counts() -> None:
     assert insecure_hosts([behind], strict) == ("gate",)
     assert insecure_hosts([behind], Overrides(jump=(Hop("other", ssh=INSECURE),))) == ("db-01", "other")
     assert insecure_hosts([behind], Overrides(jump=(), options=(("Ciphers", "+3des-cbc"),))) == ("db-01",)
+
+
+def test_hosts_that_get_the_agent_are_named() -> None:
+    """Root there can use its keys; a jump host runs nothing, so that it gets none."""
+    on, off = SshSettings(forward_agent=True), SshSettings(forward_agent=False, jump=(Hop("gate", ssh=INSECURE),))
+    behind = SshSettings(jump=(Hop("gate", ssh=SshSettings(forward_agent=True)),))
+    hosts = [host("web-01", on), host("web-02", on), host("db-01", off), host("db-02", behind)]
+    assert forwarding_hosts(hosts) == ("web-01", "web-02")
+    assert forwarding_line(("web-01", "web-02")) == (
+        "the agent is forwarded to web-[01-02]: root there can use its keys (forward_agent in the inventory)"
+    )

@@ -65,6 +65,9 @@ ALL_KEYS: dict[str, Any] = {
     "health_check_baseline": True,
     "rollback_command": "systemctl restart app-old-{{ env }}",
     "exclusive": True,
+    "sudo": True,
+    "sudo_user": "app",
+    "doas": True,
 }
 
 
@@ -107,6 +110,9 @@ def test_a_tasks_settings_lie_over_the_defaults() -> None:
             baseline=True,
         ),
         kept_bytes=5,
+        sudo=True,
+        sudo_user="app",
+        doas=True,
     )
 
 

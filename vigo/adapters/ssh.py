@@ -17,6 +17,7 @@ from vigo.adapters.ssh_resolve import Resolver
 from vigo.adapters.ssh_run import Run
 from vigo.adapters.ssh_secrets import Credentials
 from vigo.adapters.ssh_session import Recording
+from vigo.adapters.ssh_sudo import Rights
 from vigo.core.command import wrap
 from vigo.core.errors import VigoError
 from vigo.core.guard import FileOrder, Order
@@ -61,6 +62,8 @@ class SshTransport:
         self._policy = policy
         host_keys = HostKeys(known_hosts, accept_new)
         self._preparation = Preparation.make(ssh_config, host_keys, default_user, overrides, credentials)
+        by = policy.privilege
+        self._rights = None if by is None else Rights(by, None if credentials is None else credentials.sudo_password)
         self._connector = Connector(host_keys, Resolver())
         self._running: set[Run | FilePush] = set()
         self._killed = False
@@ -94,7 +97,7 @@ class SshTransport:
         try:
             endpoint = await self._preparation.prepared(host)
             timeout_ms = endpoint.connect_timeout_ms or self._policy.connect_timeout_ms
-            return await Look(self._connector, endpoint, mark).carry_out(timeout_ms)
+            return await Look(self._connector, endpoint, mark, self._rights).carry_out(timeout_ms)
         except (Unreached, VigoError) as error:
             return Remains(RemainsState.UNREACHABLE, detail=str(error))
 
@@ -148,7 +151,12 @@ class SshTransport:
 
     async def _run(self, order: Order, limits: Limits, sink: Sink, mark: str) -> Ended:
         host = order.host
-        wire = wrap(order.wire, order.secrets, limits, mark)
+        rights = self._rights
+        prompt = b"" if rights is None else rights.prompt(mark)
+        wire = wrap(
+            order.wire, order.secrets, limits, mark, self._policy.privilege, has_password=bool(prompt), data=order.data
+        )
+        hidden = [*(value for _, value in order.secrets), *(() if rights is None else rights.secrets)]
 
         def tell(stream: Stream, data: bytes) -> None:
             sink.write(host.name, stream, data)
@@ -161,7 +169,8 @@ class SshTransport:
             limits=limits,
             connect_timeout_ms=endpoint.connect_timeout_ms or self._policy.connect_timeout_ms,
             mark=mark,
-            recording=Recording(self._policy.kept_bytes, mark, tell, [value for _, value in order.secrets]),
+            recording=Recording(self._policy.kept_bytes, mark, tell, hidden, prompt=prompt),
+            rights=rights,
         )
         self._running.add(run)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from vigo.core.command import greeting, result_kept
+from vigo.core.command import greeting, input_wanted, result_kept
 from vigo.core.model import Output
 
 _LINE_BYTES_MAX = 4096
@@ -54,15 +54,21 @@ class Capture:
 class Greeting:
     """Finds the wrapper's two lines in stderr and takes them out, so that the command's output is its own.
 
-    The first is a line of its own; the second, with which the host asks whether the result has arrived, stands wherever
-    the command's output ended.
+    Before them it does so with the prompt for a password. The first line is one of its own; the
+    second, with which the host asks whether the result has arrived, stands wherever the command's output ended.
     """
 
-    __slots__ = ("_closing", "_mark", "_partial", "closed", "pid")
+    __slots__ = ("_closing", "_mark", "_partial", "_prompt", "_wanting", "closed", "pid", "prompts", "wants_input")
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, prompt: bytes = b"") -> None:
         self._mark = mark
         self._closing = result_kept(mark)
+        self._prompt = prompt
+        self.prompts = 0
+        """How often a password was asked for; nothing is looked for where `prompt` is empty."""
+        self._wanting = input_wanted(mark)
+        self.wants_input = False
+        """Whether the command's input was asked for; that line is taken out too."""
         self._partial = b""
         self.pid: int | None = None
         """The pid of the command's group on its host, once the wrapper has told it."""
@@ -77,6 +83,12 @@ class Greeting:
         self._partial = b""
         if self.pid is not None:
             return self._without_closing(data)
+        if self._prompt:
+            self.prompts += data.count(self._prompt)
+            data = data.replace(self._prompt, b"")
+        if not self.wants_input and self._wanting in data:
+            self.wants_input = True
+            data = data.replace(self._wanting, b"")
         found = greeting(self._mark, data)
         if found is not None:
             self.pid = int(found["pid"])

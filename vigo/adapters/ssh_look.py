@@ -11,6 +11,7 @@ from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
+from vigo.adapters.ssh_sudo import Rights
 from vigo.core.command import Found, look, read_look
 from vigo.core.model import Remains, RemainsState, Stream
 
@@ -25,6 +26,8 @@ class Look:
     connector: Connector
     endpoint: Endpoint
     mark: str
+    rights: Rights | None = None
+    """Those that the command had."""
 
     async def carry_out(self, timeout_ms: int) -> Remains:
         """Connect within the deadline, look, and say what was found. Raises Unreached when nobody could look."""
@@ -32,7 +35,7 @@ class Look:
         async with self.connector.deadline(timeout_ms, progress):
             connection = await self.connector.connect(self.endpoint, progress)
         try:
-            found = await ask(connection, self.endpoint.place, self.mark, 0)
+            found = await ask(connection, self.endpoint, self.mark, 0, self.rights)
         finally:
             await close(connection)
         if found is None:
@@ -40,14 +43,24 @@ class Look:
         return _remains(found)
 
 
-async def ask(connection: Connection, place: str, mark: str, group: int) -> Found | None:
+async def ask(
+    connection: Connection, endpoint: Endpoint, mark: str, group: int, rights: Rights | None = None
+) -> Found | None:
     """Return what is left of the command, or None if nobody could look within two seconds."""
-    recording = Recording(_LOOK_BYTES_MAX, mark, lambda _stream, _data: None)
+    prompt = b"" if rights is None else rights.prompt(mark)
+    recording = Recording(_LOOK_BYTES_MAX, mark, lambda _stream, _data: None, prompt=prompt)
     session = CommandSession(b"", recording)
+    exec_string = look(mark, group, None if rights is None else rights.privilege, has_password=bool(prompt))
+
+    def answered() -> bool:
+        return session.exit_code == 0 or bool(recording.kept(Stream.STDOUT))
+
     with contextlib.suppress(TimeoutError, Unreached):
         async with asyncio.timeout(_LOOK_S):
-            link = await open_channel(connection, place, look(mark, group), session)
+            link = await open_channel(connection, endpoint.place, exec_string, session)
             try:
+                if rights is not None:
+                    await rights.obtain(session, endpoint, session.opened_at + _LOOK_S, answered)
                 await asyncio.wait({session.drained})
             finally:
                 session.close()

@@ -17,8 +17,9 @@ from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_look import ask
 from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_session import CommandSession, Recording
+from vigo.adapters.ssh_sudo import Rights
 from vigo.core.command import Found, Wire
-from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason
+from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason, Stream
 
 _MS_PER_S = 1000
 _IDLE_S = 1.0
@@ -27,7 +28,6 @@ _AFTER_GRACE_S = 4.0
 """For the host's rounds of KILL and for the look at what is left, on top of the grace."""
 _KILL_S = 1.0
 """How long after the grace the exit may take; a host that is silent then is asked over a new connection."""
-_NOT_BEGUN = "the command had not begun and never will: is a start-up file of the login shell slow?"
 _CHANNEL_CLOSE_S = 1.0
 _LOOK_PAUSE_S = 0.2
 
@@ -43,6 +43,8 @@ class Run:
     connect_timeout_ms: int
     mark: str
     recording: Recording
+    rights: Rights | None = None
+    """Those that the wire asks for; None leaves it those of the login."""
     _cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     _opening: asyncio.Task[Link] | None = None
     _session: CommandSession | None = None
@@ -57,7 +59,7 @@ class Run:
 
     async def carry_out(self) -> Ended:
         """Run the order to its end. Raises Unreached if nothing ran."""
-        self._session = session = CommandSession(self.wire.stdin, self.recording)
+        self._session = session = CommandSession(self.wire.stdin, self.recording, self.wire.data)
         self._opening = asyncio.create_task(self._open(session))
         try:
             link = await self._opening
@@ -87,6 +89,8 @@ class Run:
 
     async def _watch(self, link: Link, session: CommandSession) -> HostResult:
         deadline = session.opened_at + self.limits.timeout_ms / _MS_PER_S
+        if self.rights is not None:
+            await self.rights.obtain(session, self.endpoint, deadline, lambda: session.begun)
         await asyncio.wait({session.ended}, timeout=max(0.0, deadline - time.monotonic()))
         if self._cancelled.is_set() and not session.has_exit:
             return await self._stop(Outcome.CANCELLED, link, session)
@@ -123,6 +127,12 @@ class Run:
 
     def _stranger(self, session: CommandSession) -> Unreached:
         """Explain an exit without the wrapper's greeting: the command was never begun, something else ended."""
+        if self.rights is not None:
+            self.recording.flush()
+            said = self.recording.kept(Stream.STDERR).decode("utf-8", "replace")
+            refusal = self.rights.explain(self.endpoint, session.exit_code, said, was_asked=bool(session.prompts))
+            if refusal is not None:
+                return refusal
         words = " ".join(self.recording.first_words().split())
         told = f"exit {session.exit_code}" if session.exit_code is not None else f"signal {session.signal}"
         user = self.endpoint.user
@@ -143,7 +153,7 @@ class Run:
         answered = session.has_exit
         session.close()
         if not session.begun:
-            return HostResult(outcome, duration_ms, detail=_NOT_BEGUN, kill=Kill.KILLED)
+            return HostResult(outcome, duration_ms, detail=_not_begun(self.rights), kill=Kill.KILLED)
         if answered:
             await asyncio.wait({session.drained}, timeout=_CHANNEL_CLOSE_S)
         kill, pids = await self._verify(link.connection if answered else None, until)
@@ -176,7 +186,7 @@ class Run:
     async def _ask(self, connection: Connection | None) -> Found | None:
         if connection is None:
             return None
-        return await ask(connection, self.endpoint.place, self.mark, self.recording.pid or 0)
+        return await ask(connection, self.endpoint, self.mark, self.recording.pid or 0, self.rights)
 
 
 async def _drain(session: CommandSession, deadline: float) -> None:
@@ -191,6 +201,11 @@ async def _drain(session: CommandSession, deadline: float) -> None:
 
 def _duration_ms(session: CommandSession) -> int:
     return round(((session.ended_at or time.monotonic()) - session.opened_at) * _MS_PER_S)
+
+
+def _not_begun(rights: Rights | None) -> str:
+    by = "" if rights is None else f", or {rights.privilege.by} there"
+    return f"the command had not begun and never will: is a start-up file of the login shell slow{by}?"
 
 
 def _stop_detail(kill: Kill, pids: tuple[int, ...]) -> str:

@@ -70,6 +70,8 @@ class Credentials:
     """For the targets; never for a jump host."""
     ask: Ask | None = None
     """For what hosts ask beside the password; None where there is no terminal."""
+    sudo_password: Secret | None = None
+    """For sudo on the targets, when it asks."""
     answers_hosts: bool = False
     """Whether hosts may ask at all: a password was wanted, if only an empty one."""
     unlocked: Unlocked = field(default_factory=dict)
@@ -78,9 +80,10 @@ class Credentials:
 
     def wipe(self) -> None:
         """Drop everything."""
-        if self.password is not None:
-            self.password.wipe()
-        self.password, self.ask, self.unlocked = None, None, {}
+        for secret in (self.password, self.sudo_password):
+            if secret is not None:
+                secret.wipe()
+        self.password, self.sudo_password, self.ask, self.unlocked = None, None, None, {}
 
 
 def read_file(path: str, flag: str) -> Secret:
@@ -114,7 +117,7 @@ def read_descriptor(number: int, flag: str) -> Secret:
         raise UsageError(f"{name}: is for output; hand the secret over on another one: {flag} 3 3<FILE")
     try:
         if os.isatty(number):
-            raise UsageError(f"{name}: is a terminal, which would show it; use --ask-password")
+            raise UsageError(f"{name}: is a terminal, which would show it; use {_asking(flag)}")
         return _read(number, name)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}; open it: {flag} 3 3<FILE") from None
@@ -122,6 +125,11 @@ def read_descriptor(number: int, flag: str) -> Secret:
         if number != 0:
             with suppress(OSError):
                 os.close(number)
+
+
+def _asking(flag: str) -> str:
+    """Return the flag that asks for what this one reads."""
+    return f"--ask-{flag.removeprefix('--').removesuffix('-fd')}"
 
 
 def no_core() -> None:

@@ -16,6 +16,7 @@ from vigo.core.masking import Masker
 from vigo.core.model import Ended, HostResult, Stream
 
 _FIRST_WORDS_BYTES = 200
+_PIECE_BYTES = 64 * 1024
 
 
 class Recording:
@@ -26,17 +27,33 @@ class Recording:
     """
 
     def __init__(
-        self, kept_max: int, mark: str, tell: Callable[[Stream, bytes], None], secrets: Collection[str] = ()
+        self,
+        kept_max: int,
+        mark: str,
+        tell: Callable[[Stream, bytes], None],
+        secrets: Collection[str] = (),
+        *,
+        prompt: bytes = b"",
     ) -> None:
         self._captures = {stream: Capture(kept_max) for stream in Stream}
         self._maskers = {stream: Masker(secrets) for stream in Stream}
-        self._greeting = Greeting(mark)
+        self._greeting = Greeting(mark, prompt)
         self._tell = tell
 
     @property
     def pid(self) -> int | None:
         """The command's pid on its host, once the wrapper has told it."""
         return self._greeting.pid
+
+    @property
+    def wants_input(self) -> bool:
+        """Whether the wrapper has asked for the command's input."""
+        return self._greeting.wants_input
+
+    @property
+    def prompts(self) -> int:
+        """How often the host has asked for the password."""
+        return self._greeting.prompts
 
     @property
     def closed(self) -> bool:
@@ -84,7 +101,7 @@ class Recording:
 class CommandSession(asyncssh.SSHClientSession[bytes]):
     """The client's side of one exec request."""
 
-    def __init__(self, stdin: bytes, recording: Recording) -> None:
+    def __init__(self, stdin: bytes, recording: Recording, data: bytes = b"") -> None:
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when the channel is open: from here on the exec request may have left."""
@@ -99,15 +116,30 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self.opened_at = self.ended_at = self.heard_at = 0.0
         """Seconds on the monotonic clock; 0.0 until it happened."""
         self._stdin = stdin
+        self._rest = memoryview(data)
+        """What is still to be sent of the command's input."""
+        self._is_full = False
         self._recording = recording
         self._eof = False
         self._taken = False
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._came: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def has_exit(self) -> bool:
         """Whether the host said how the command ended."""
         return self.exit_code is not None or self.signal is not None
+
+    @property
+    def prompts(self) -> int:
+        """How often the host has asked for the password before the wrapper greeted."""
+        return self._recording.prompts
+
+    async def until(self, condition: Callable[[], bool], deadline: float) -> None:
+        """Return when something came that makes the condition true, at the end, at an interrupt, or at the deadline."""
+        while not condition() and not self.ended.done() and (left_s := deadline - time.monotonic()) > 0:
+            self._came = self._loop.create_future()
+            await asyncio.wait({self._came, self.ended}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
 
     def interrupt(self) -> None:
         """Wake up whoever waits for the end."""
@@ -119,9 +151,17 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
             self.ended = self._loop.create_future()
 
     def stop(self) -> None:
-        """Have the command killed; one that has not begun will never begin."""
-        self._stdin = b""
-        self.write(KILL_LINE)
+        """Have the command killed; one that has not begun will never begin, and no word is left to be read as a password."""
+        self._stdin, self._rest = b"", memoryview(b"")
+        if self.begun:
+            self.write(KILL_LINE)
+        else:
+            self.write_eof()
+
+    def write_eof(self) -> None:
+        """End the life line."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.write_eof()
 
     def write(self, data: bytes) -> None:
         """Write to the command's life line; a channel that is gone takes nothing."""
@@ -143,6 +183,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         """Record what came."""
         self.heard_at = time.monotonic()
         self._recording.take(Stream.STDERR if datatype == asyncssh.EXTENDED_DATA_STDERR else Stream.STDOUT, data)
+        self._feed()
         if self._stdin and self._recording.pid is not None:
             self.begun = True
             self.write(self._stdin)
@@ -150,6 +191,22 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         if self._recording.closed and not self._taken:
             self._taken = True
             self.write(TAKEN_LINE)
+        _settle(self._came)
+
+    def pause_writing(self) -> None:
+        """Send no more of the input: the host has not taken what was sent."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Go on with the input."""
+        self._is_full = False
+        self._feed()
+
+    def _feed(self) -> None:
+        """Send of the input what the host can take now: no copy of the whole waits for each host."""
+        while self._rest and self._recording.wants_input and not self._is_full and not self.has_exit:
+            piece, self._rest = self._rest[:_PIECE_BYTES], self._rest[_PIECE_BYTES:]
+            self.write(bytes(piece))
 
     def eof_received(self) -> bool:
         """Keep our own direction open: it is the command's life line."""

@@ -33,7 +33,7 @@ _LOCAL_FLAGS: Final = 3
 @contextmanager
 def fetched(wanted: Wanted, errand: Errand, console: Console) -> Iterator[Errand]:
     """Return the errand with what the flags want to log in with, which is dropped at the end. Raises UsageError."""
-    if not (wanted.password or wanted.passphrase):
+    if not (wanted.password or wanted.passphrase or wanted.sudo_password):
         yield errand
         return
     no_core()
@@ -45,6 +45,8 @@ def fetched(wanted: Wanted, errand: Errand, console: Console) -> Iterator[Errand
             credentials.ask = Questions(console) if console.can_ask else None
         if wanted.passphrase:
             credentials.unlocked = _unlocked(wanted, _locked(errand), console)
+        if wanted.sudo_password:
+            credentials.sudo_password = _sudo_password(wanted, console)
         yield replace(errand, credentials=credentials)
     finally:
         credentials.wipe()
@@ -60,6 +62,19 @@ def _password(wanted: Wanted, console: Console) -> Secret:
             "--ask-password: there is no terminal to ask on; give --password-file FILE or --password-fd N instead"
         )
     return Secret(console.ask_secret("SSH password of the targets (not shown): "))
+
+
+def _sudo_password(wanted: Wanted, console: Console) -> Secret:
+    if wanted.sudo_password_file is not None:
+        return read_file(wanted.sudo_password_file, "--sudo-password-file")
+    if wanted.sudo_password_fd is not None:
+        return read_descriptor(wanted.sudo_password_fd, "--sudo-password-fd")
+    if not console.can_ask:
+        raise UsageError(
+            "--ask-sudo-password: there is no terminal to ask on;"
+            " give --sudo-password-file FILE or --sudo-password-fd N instead"
+        )
+    return Secret(console.ask_secret("sudo password on the targets (not shown): "))
 
 
 def _locked(errand: Errand) -> Sequence[str]:

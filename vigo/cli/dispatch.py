@@ -29,7 +29,7 @@ from vigo.core import binding, command, plan
 from vigo.core.errors import Exit, UsageError
 from vigo.core.events import Record, TaskDispatched
 from vigo.core.guard import Act
-from vigo.core.host_keys import insecure_hosts, insecure_line
+from vigo.core.host_keys import forwarding_hosts, forwarding_line, insecure_hosts, insecure_line
 from vigo.core.inventory import Inventory
 from vigo.core.model import Overrides
 from vigo.core.plan import Policy
@@ -112,6 +112,10 @@ def prepare(
     overrides = request.reach.overrides(inventory)
     if unchecked := insecure_hosts(hosts, overrides):
         console.say(insecure_line(unchecked))
+    if forwarding := forwarding_hosts(hosts):
+        console.say(forwarding_line(forwarding))
+    if policy.privilege is not None:
+        console.say(f"runs as {policy.privilege}")
     policy = fit(policy, len(hosts), console)
     made = plan.make(hosts, policy)
     errand = _errand(subject, made, request, overrides)
@@ -133,6 +137,7 @@ def prepare(
         reach=request.reach.record(),
         texts_sha256=binding.texts_digest(errand.texts),
         push=subject.bound.push,
+        given=subject.bound.given,
     )
     taken_back = _judged(subject.rollback_texts(inventory, hosts, console))
     judged = list(dict.fromkeys([*_judged(errand.all_texts), *taken_back]))

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from vigo.core import given
 from vigo.core.plan import OnStop
 from vigo.core.shape import HostOrder
 from vigo.render.views import View
@@ -121,6 +122,22 @@ Param: TypeAlias = Annotated[
 As: TypeAlias = Annotated[Kind | None, typer.Option("--as", help="Take the word for a command or for a task's name.")]
 Expand: TypeAlias = Annotated[
     bool, typer.Option("--expand", help="Expand {{ host }}, {{ address }} and {{ trait.x }} in an ad-hoc command.")
+]
+Env: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Set a variable for the command. Repeatable.")
+]
+Script: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Run this local script on the hosts by its #!; the words are its arguments: -- A B."
+    ),
+]
+Stdin: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|-", help="Give every command this standard input; - is vigo's own.  [default: empty]"),
+]
+Shell: TypeAlias = Annotated[
+    given.Shell | None, typer.Option("--shell", help="Run the command by this shell.  [default: the host's /bin/sh]")
 ]
 
 Timeout: TypeAlias = Annotated[

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypedDict, TypeVar
 
 from vigo.cli.notifying import Notices
 from vigo.cli.results import Results
@@ -17,6 +17,7 @@ from vigo.core.gate import GatePolicy
 from vigo.core.health import check_gate, parse_accept_exit, parse_expect, parse_port
 from vigo.core.model import NICE_MAX, Limits
 from vigo.core.plan import OnStop, Policy
+from vigo.core.privilege import Elevation, parse_user
 from vigo.core.quantity import Quantity, parse_duration_ms, parse_quantities, parse_quantity
 from vigo.core.shape import HostOrder, Shape
 
@@ -71,6 +72,12 @@ class Request:
     password_fd: int | None = None
     ask_passphrase: bool = False
     passphrase_file: str | None = None
+    sudo: bool = False
+    sudo_user: str | None = None
+    doas: bool = False
+    ask_sudo_password: bool = False
+    sudo_password_file: str | None = None
+    sudo_password_fd: int | None = None
     exclusive: bool = False
     no_wait: bool = False
     dry_run: bool = False
@@ -81,6 +88,10 @@ class Request:
     params: tuple[str, ...] = ()
     as_kind: str | None = None
     expand: bool = False
+    env: tuple[str, ...] = ()
+    shell: str | None = None
+    script: str | None = None
+    stdin: str | None = None
     inventory: str | None = None
     accept_new_host_keys: bool = False
     progress: str = "auto"
@@ -135,6 +146,7 @@ class Request:
             self.connect_timeout,
             has_password=self.login.password,
             has_passphrase=self.login.passphrase,
+            has_sudo_password=self.login.sudo_password,
         )
 
     @property
@@ -146,7 +158,14 @@ class Request:
     def login(self) -> Wanted:
         """Where secrets to log in with come from."""
         return Wanted(
-            self.ask_password, self.password_file, self.password_fd, self.ask_passphrase, self.passphrase_file
+            self.ask_password,
+            self.password_file,
+            self.password_fd,
+            self.ask_passphrase,
+            self.passphrase_file,
+            self.ask_sudo_password,
+            self.sudo_password_file,
+            self.sudo_password_fd,
         )
 
 
@@ -170,13 +189,17 @@ def policy_of(request: Request, defaults: Policy) -> Policy:
             request.accept_exit, lambda text: parse_accept_exit(text, flag="--accept-exit"), defaults.accept_exit
         ),
         gate=_gate(request, defaults.gate),
+        **_rights(request, defaults),
     )
     check_gate(policy.gate)
+    _check_password(request, policy)
     return policy
 
 
 def command_of(words: tuple[str, ...]) -> str:
     """Return the one word that names a task or is a command. Raises UsageError when the shell split it."""
+    if not words:
+        raise UsageError("there is no command; write one, a task's name, or --script FILE")
     if len(words) > 1:
         raise UsageError(f"{' '.join(words)!r} came as {len(words)} words; quote the command so that it is one")
     return words[0]
@@ -189,6 +212,36 @@ def _limits(request: Request, defaults: Limits) -> Limits:
         nice=_given(request.nice, _nice, defaults.nice),
         kill_on_disconnect=request.kill_on_disconnect or defaults.kill_on_disconnect,
     )
+
+
+class _RightsGiven(TypedDict):
+    sudo: bool
+    sudo_user: str
+    doas: bool
+
+
+def _rights(request: Request, defaults: Policy) -> _RightsGiven:
+    """Read whose rights the commands get; a flag for one program wins over a task's key for the other."""
+    if request.sudo and request.doas:
+        raise UsageError("--sudo and --doas: name two programs that give the rights; give one of them")
+    return {
+        "sudo": (request.sudo or defaults.sudo) and not request.doas,
+        "sudo_user": _given(request.sudo_user, lambda name: parse_user(name, flag="--sudo-user"), defaults.sudo_user),
+        "doas": (request.doas or defaults.doas) and not request.sudo,
+    }
+
+
+def _check_password(request: Request, policy: Policy) -> None:
+    """Refuse a password that nobody would be given. Raises UsageError."""
+    if not request.login.sudo_password:
+        return
+    if policy.privilege is None:
+        raise UsageError("--ask-sudo-password: nothing runs by sudo, which would be given the password; add --sudo")
+    if policy.privilege.by is Elevation.DOAS:
+        raise UsageError(
+            "--ask-sudo-password: doas takes a password from a terminal alone; write `permit nopass` in doas.conf"
+            " on the hosts, or use --sudo"
+        )
 
 
 def _shape(request: Request, defaults: Shape) -> Shape:

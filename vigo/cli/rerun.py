@@ -62,6 +62,7 @@ def _reached(request: Request, opening: TaskDispatched) -> Request:
         request,
         ask_password=login.ask_password,
         ask_passphrase=login.ask_passphrase,
+        ask_sudo_password=login.ask_sudo_password,
         user=old.user,
         port=old.port,
         identity=old.identity,

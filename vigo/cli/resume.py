@@ -19,6 +19,7 @@ from vigo.cli.console import Console
 from vigo.cli.credentials import fetched
 from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
+from vigo.cli.given import with_data
 from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.local_file import with_file
 from vigo.cli.look import known_hosts, look_at, lost_marks, transport_to
@@ -67,6 +68,9 @@ class Resumption:
     output_dir: str | None = None
     notify_command: str | None = None
     notify_url: str | None = None
+    ask_sudo_password: bool = False
+    sudo_password_file: str | None = None
+    sudo_password_fd: int | None = None
     output: str = "text"
 
     @property
@@ -80,7 +84,14 @@ class Resumption:
     def login(self) -> Wanted:
         """Where secrets to log in with come from."""
         return Wanted(
-            self.ask_password, self.password_file, self.password_fd, self.ask_passphrase, self.passphrase_file
+            self.ask_password,
+            self.password_file,
+            self.password_fd,
+            self.ask_passphrase,
+            self.passphrase_file,
+            self.ask_sudo_password,
+            self.sudo_password_file,
+            self.sudo_password_fd,
         )
 
 
@@ -138,7 +149,8 @@ def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console)
     hosts = {host.name: host for host in known_hosts(run.hosts, inventory)}
     plan = Plan(tuple(tuple(hosts[name] for name in batch) for batch in run.batches), opening.policy)
     secrets, reach = secrets_again(opening, console), Reach.recorded(opening.reach)
-    bound, check = with_file(binding.from_record(opening, secrets)), binding.check_from_record(opening, secrets)
+    bound = with_data(with_file(binding.from_record(opening, secrets)))
+    check = binding.check_from_record(opening, secrets)
     errand = Errand(
         plan,
         {host.name: binding.act(bound, host) for host in plan.hosts},

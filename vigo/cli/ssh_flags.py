@@ -51,6 +51,22 @@ AskPassphrase: TypeAlias = Annotated[
 PassphraseFile: TypeAlias = Annotated[
     str | None, typer.Option("--passphrase-file", metavar="FILE", help="Read the passphrase from a file of mode 0600.")
 ]
+Sudo: TypeAlias = Annotated[bool, typer.Option("--sudo", help="Run everything on the hosts as root, by sudo.")]
+SudoUser: TypeAlias = Annotated[
+    str | None, typer.Option("--sudo-user", metavar="NAME", help="Run it as this user instead of root; means --sudo.")
+]
+Doas: TypeAlias = Annotated[bool, typer.Option("--doas", help="Have doas give the rights instead of sudo.")]
+AskSudoPassword: TypeAlias = Annotated[
+    bool, typer.Option("--ask-sudo-password", help="Ask once for the password that sudo wants on the targets.")
+]
+SudoPasswordFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--sudo-password-file", metavar="FILE", help="Read sudo's password from a file of mode 0600."),
+]
+SudoPasswordFd: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--sudo-password-fd", metavar="N", min=0, help="Read sudo's password from this file descriptor."),
+]
 
 
 def overrides_of(
@@ -91,6 +107,9 @@ class Wanted:
     password_fd: int | None = None
     ask_passphrase: bool = False
     passphrase_file: str | None = None
+    ask_sudo_password: bool = False
+    sudo_password_file: str | None = None
+    sudo_password_fd: int | None = None
 
     @property
     def password(self) -> bool:
@@ -102,17 +121,33 @@ class Wanted:
         """Whether keys are to be unlocked."""
         return self.ask_passphrase or self.passphrase_file is not None
 
+    @property
+    def sudo_password(self) -> bool:
+        """Whether a password for sudo is to be had."""
+        return self.ask_sudo_password or self.sudo_password_file is not None or self.sudo_password_fd is not None
+
     def check(self) -> None:
         """Raise UsageError where two places are named for one secret."""
-        for flags in (
-            ("--ask-password", self.ask_password, "--password-file", self.password_file is not None),
-            ("--ask-password", self.ask_password, "--password-fd", self.password_fd is not None),
-            ("--password-file", self.password_file is not None, "--password-fd", self.password_fd is not None),
-            ("--ask-passphrase", self.ask_passphrase, "--passphrase-file", self.passphrase_file is not None),
+        for places in (
+            {
+                "--ask-password": self.ask_password,
+                "--password-file": self.password_file is not None,
+                "--password-fd": self.password_fd is not None,
+            },
+            {"--ask-passphrase": self.ask_passphrase, "--passphrase-file": self.passphrase_file is not None},
+            {
+                "--ask-sudo-password": self.ask_sudo_password,
+                "--sudo-password-file": self.sudo_password_file is not None,
+                "--sudo-password-fd": self.sudo_password_fd is not None,
+            },
         ):
-            one, has_one, other, has_other = flags
-            if has_one and has_other:
-                raise UsageError(f"{one} and {other}: name two places for one secret; give one of them")
+            named = [flag for flag, is_given in places.items() if is_given]
+            if len(named) > 1:
+                raise UsageError(f"{named[0]} and {named[1]}: name two places for one secret; give one of them")
+        if self.password_fd is not None and self.password_fd == self.sudo_password_fd:
+            raise UsageError(
+                f"--sudo-password-fd {self.sudo_password_fd}: is read to its end by --password-fd; hand over another one"
+            )
 
     def again(self, reach: Reach) -> Self:
         """Return this, and a prompt for each secret that a recorded task was given and these flags say nothing of."""
@@ -120,6 +155,7 @@ class Wanted:
             self,
             ask_password=self.ask_password or (reach.has_password and not self.password),
             ask_passphrase=self.ask_passphrase or (reach.has_passphrase and not self.passphrase),
+            ask_sudo_password=self.ask_sudo_password or (reach.has_sudo_password and not self.sudo_password),
         )
 
 
@@ -138,6 +174,8 @@ class Reach:
     """Whether a password was asked for; no more than that is on record."""
     has_passphrase: bool = False
     """Likewise."""
+    has_sudo_password: bool = False
+    """Likewise."""
 
     @classmethod
     def recorded(cls, pairs: Iterable[tuple[str, str]]) -> Self:
@@ -155,6 +193,7 @@ class Reach:
             ssh_options=tuple(options),
             has_password=one.pop("password", None) is not None,
             has_passphrase=one.pop("passphrase", None) is not None,
+            has_sudo_password=one.pop("sudo_password", None) is not None,
             **one,
         )
 
@@ -169,6 +208,7 @@ class Reach:
             "connect_timeout": self.connect_timeout,
             "password": ASKED if self.has_password else None,
             "passphrase": ASKED if self.has_passphrase else None,
+            "sudo_password": ASKED if self.has_sudo_password else None,
         }
         given = tuple((name, value) for name, value in one.items() if value is not None)
         return (*given, *(("ssh_option", option) for option in self.ssh_options))

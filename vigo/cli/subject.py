@@ -9,12 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vigo.cli.console import Console
+from vigo.cli.given import given_of, with_data
 from vigo.cli.local_file import with_file
 from vigo.cli.request import Request, command_of, policy_of
 from vigo.core import binding, params, tasks
 from vigo.core.binding import Bound
 from vigo.core.errors import UsageError
 from vigo.core.events import TaskDispatched
+from vigo.core.given import Given
 from vigo.core.guard import Text
 from vigo.core.inventory import Inventory
 from vigo.core.model import Host
@@ -60,21 +62,21 @@ class Subject:
 
 def subject_of(request: Request, inventory: Inventory, console: Console) -> Subject:
     """Read the words, the params and the policy, and fetch the secrets. Raises UsageError, ConfigError."""
+    beside, data = given_of(request)
+    if beside.script is not None:
+        return _adhoc("", beside, data, request)
     word = command_of(request.words)
     named = _named_tasks(inventory)
     if tasks.choose(word, named, request.as_kind) is Meaning.TASK:
         if request.expand:
             raise UsageError("--expand: is for ad-hoc commands; a named task's placeholders are always filled in")
-        return _named(named[word], request, console)
+        return _named(named[word], request, console, beside, data)
     if request.params:
         raise UsageError(f"--param: {word!r} is a command, not a named task; only tasks take params")
     near = get_close_matches(word, named, 1, _ALIKE)
     if near and request.as_kind is None:
         console.say(f"note: {word!r} is no task and is taken as a command; did you mean the task {near[0]!r}?")
-    policy = _checked(policy_of(request, Policy()), request)
-    bound = binding.adhoc(word, expand=request.expand)
-    check = _check(policy, bound, expand=request.expand)
-    return Subject(bound, policy, check, request.rollback_command, expand=request.expand)
+    return _adhoc(word, beside, data, request)
 
 
 def recorded_subject(opening: TaskDispatched, request: Request, inventory: Inventory, console: Console) -> Subject:
@@ -85,7 +87,7 @@ def recorded_subject(opening: TaskDispatched, request: Request, inventory: Inven
     del inventory
     secrets = secrets_again(opening, console, dry_run=request.dry_run)
     return Subject(
-        with_file(binding.from_record(opening, secrets)),
+        with_data(with_file(binding.from_record(opening, secrets))),
         policy_of(request.typed, replace(opening.policy, stop_after=None)),
         binding.check_from_record(opening, secrets),
         opening.rollback,
@@ -94,13 +96,18 @@ def recorded_subject(opening: TaskDispatched, request: Request, inventory: Inven
 
 
 def rollback_subject(opening: TaskDispatched, request: Request, inventory: Inventory, console: Console) -> Subject:
-    """Return what takes a recorded task back, under the task's bounds on each host and no others."""
+    """Return what takes a recorded task back, under the task's bounds and rights on each host and no others."""
     word = command_of(request.words)
     old = opening.policy
-    policy = policy_of(request.typed, Policy(old.limits, old.connect_timeout_ms, old.fanout))
+    rights = Policy(sudo=old.sudo, sudo_user=old.sudo_user, doas=old.doas)
+    bounds = replace(rights, limits=old.limits, connect_timeout_ms=old.connect_timeout_ms, fanout=old.fanout)
+    policy = policy_of(request.typed, bounds)
     named = _named_tasks(inventory)
     if word in named:
-        return replace(_named(named[word], _with_params(request, named[word], opening.params), console), policy=policy)
+        # The password belongs to the rights of the old task, which the rollback's own settings do not know of.
+        bare = replace(request, ask_sudo_password=False, sudo_password_file=None, sudo_password_fd=None)
+        own = _with_params(bare, named[word], opening.params)
+        return replace(_named(named[word], own, console), policy=policy)
     secrets = secrets_again(opening, console, dry_run=request.dry_run)
     bound = binding.rollback_command(word, binding.from_record(opening, secrets), expand=opening.expand)
     return Subject(bound, policy, expand=opening.expand)
@@ -128,13 +135,26 @@ def _named_tasks(inventory: Inventory) -> dict[str, NamedTask]:
     return {name: tasks.read_task(name, node) for name, node in inventory.tasks.items()}
 
 
-def _named(task: NamedTask, request: Request, console: Console) -> Subject:
+def _adhoc(command: str, beside: Given, data: bytes, request: Request) -> Subject:
+    policy = _checked(policy_of(request, Policy()), request)
+    bound = binding.adhoc(command, expand=request.expand, beside=beside, data=data)
+    check = _check(policy, bound, expand=request.expand)
+    return Subject(bound, policy, check, request.rollback_command, expand=request.expand)
+
+
+def _named(
+    task: NamedTask,
+    request: Request,
+    console: Console,
+    beside: Given = Given(),  # noqa: B008 - it is frozen
+    data: bytes = b"",
+) -> Subject:
     given = params.parse_params(request.params)
     secrets = {
         needed.name: _fetch(needed, request, console)
         for needed in params.needed_secrets(task.params, given, os.environ)
     }
-    bound = binding.bind(task, given, secrets)
+    bound = binding.bind(task, given, secrets, beside, data)
     defaults = task.over(policy_of(request.configured, Policy()))  # a task knows better what it needs
     defaults = replace(defaults, gate=replace(defaults.gate, urls=binding.urls(task.health_check_urls, bound)))
     policy = _checked(policy_of(request.typed, defaults), request)

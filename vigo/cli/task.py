@@ -20,7 +20,9 @@ app = typer.Typer(help="Run a command or a named task on hosts; look at runs.", 
     epilog='Example: vigo task run "systemctl restart nginx" --target "*.web.*" --batch-size 25% --max-failures 2'
 )
 def run(
-    words: Annotated[list[str], typer.Argument(metavar="COMMAND|TASK", help="A quoted command, or a task's name.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND|TASK", help="A quoted command, or a task's name.")
+    ] = None,
     targets: flags.Target = None,
     excludes: flags.Exclude = None,
     target_files: flags.TargetFile = None,
@@ -64,6 +66,12 @@ def run(
     password_fd: ssh_flags.PasswordFd = None,
     ask_passphrase: ssh_flags.AskPassphrase = False,
     passphrase_file: ssh_flags.PassphraseFile = None,
+    sudo: ssh_flags.Sudo = False,
+    sudo_user: ssh_flags.SudoUser = None,
+    doas: ssh_flags.Doas = False,
+    ask_sudo_password: ssh_flags.AskSudoPassword = False,
+    sudo_password_file: ssh_flags.SudoPasswordFile = None,
+    sudo_password_fd: ssh_flags.SudoPasswordFd = None,
     exclusive: flags.Exclusive = False,
     no_wait: flags.NoWait = False,
     dry_run: flags.DryRun = False,
@@ -74,6 +82,10 @@ def run(
     params: flags.Param = None,
     as_kind: flags.As = None,
     expand: flags.Expand = False,
+    env: flags.Env = None,
+    script: flags.Script = None,
+    stdin: flags.Stdin = None,
+    shell: flags.Shell = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
@@ -196,6 +208,9 @@ def status(
     password_fd: ssh_flags.PasswordFd = None,
     ask_passphrase: ssh_flags.AskPassphrase = False,
     passphrase_file: ssh_flags.PassphraseFile = None,
+    ask_sudo_password: ssh_flags.AskSudoPassword = False,
+    sudo_password_file: ssh_flags.SudoPasswordFile = None,
+    sudo_password_fd: ssh_flags.SudoPasswordFd = None,
     inventory: flags.Inventory = None,
     output: flags.RunOutput = RunFormat.TEXT,
 ) -> int:
@@ -216,7 +231,16 @@ def status(
             raise UsageError("--look: shows what still runs, which is no test result; leave --output junit out")
         from vigo.cli.look import look_at_lost
 
-        login = ssh_flags.Wanted(ask_password, password_file, password_fd, ask_passphrase, passphrase_file)
+        login = ssh_flags.Wanted(
+            ask_password,
+            password_file,
+            password_fd,
+            ask_passphrase,
+            passphrase_file,
+            ask_sudo_password,
+            sudo_password_file,
+            sudo_password_fd,
+        )
         return look_at_lost(task, inventory, output, console, login)
     from vigo.cli.reading import show_status
 
@@ -274,6 +298,9 @@ def resume(
     password_fd: ssh_flags.PasswordFd = None,
     ask_passphrase: ssh_flags.AskPassphrase = False,
     passphrase_file: ssh_flags.PassphraseFile = None,
+    ask_sudo_password: ssh_flags.AskSudoPassword = False,
+    sudo_password_file: ssh_flags.SudoPasswordFile = None,
+    sudo_password_fd: ssh_flags.SudoPasswordFd = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
@@ -316,6 +343,9 @@ def rerun(
     password_fd: ssh_flags.PasswordFd = None,
     ask_passphrase: ssh_flags.AskPassphrase = False,
     passphrase_file: ssh_flags.PassphraseFile = None,
+    ask_sudo_password: ssh_flags.AskSudoPassword = False,
+    sudo_password_file: ssh_flags.SudoPasswordFile = None,
+    sudo_password_fd: ssh_flags.SudoPasswordFd = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,
@@ -350,6 +380,9 @@ def rollback(
     password_fd: ssh_flags.PasswordFd = None,
     ask_passphrase: ssh_flags.AskPassphrase = False,
     passphrase_file: ssh_flags.PassphraseFile = None,
+    ask_sudo_password: ssh_flags.AskSudoPassword = False,
+    sudo_password_file: ssh_flags.SudoPasswordFile = None,
+    sudo_password_fd: ssh_flags.SudoPasswordFd = None,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,

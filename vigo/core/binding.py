@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError, VigoError
 from vigo.core.events import TaskDispatched
+from vigo.core.given import Given
 from vigo.core.guard import Act, Content, Placement, Text
 from vigo.core.health import parse_health_url
 from vigo.core.model import Host
@@ -64,11 +65,25 @@ class Bound:
     """The file that is brought to the hosts in a command's place; `command` is then its path there, and no shell's."""
     content: Content | None = field(default=None, repr=False)
     """The file's bytes, where they are to be sent."""
+    given: Given = Given()
+    """What the command is given beside its text, as it was given; with a script in it `command` is empty."""
+    fills: bool = False
+    """Whether placeholders in `given` are filled in."""
+    data: bytes = field(default=b"", repr=False)
+    """The script's bytes, or those of the standard input."""
 
     @property
     def shown(self) -> str:
         """The command as the journal keeps it: as it was given."""
-        return self.command.text if self.push is None else self.push.shown
+        if self.push is not None:
+            return self.push.shown
+        return self.command.text if self.given.script is None else self.given.script.shown
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The placeholders of everything that is filled in."""
+        texts = self.given.fillable if self.fills else ()
+        return (*self.command.slots, *(slot for text in texts for slot in read_url(text).slots))
 
     @property
     def secrets(self) -> tuple[tuple[str, str], ...]:
@@ -82,8 +97,16 @@ class Bound:
         return tuple(value for _, value in self.secrets)
 
 
-def bind(task: NamedTask, given: Mapping[str, str], secrets: Mapping[str, str]) -> Bound:
+def bind(
+    task: NamedTask,
+    given: Mapping[str, str],
+    secrets: Mapping[str, str],
+    beside: Given = Given(),  # noqa: B008 - it is frozen
+    data: bytes = b"",
+) -> Bound:
     """Give a named task its values; `secrets` are those that `params.needed_secrets` asked for.
+
+    `beside` is what flags give it beside its text, and wins over its own `env`; `data` are the bytes of the input.
 
     Raises UsageError for a param that is unknown, missing or ill-typed, or when the command becomes too long.
     """
@@ -98,17 +121,24 @@ def bind(task: NamedTask, given: Mapping[str, str], secrets: Mapping[str, str]) 
             params=tuple((name, SECRET_SHOWN if name in hidden else value) for name, value in values.items()),
             secret_params=hidden,
             values=values,
+            given=replace(beside, env=tuple({**dict(task.env), **dict(beside.env)}.items())),
+            fills=True,
+            data=data,
         )
     )
 
 
-def adhoc(command: str, *, expand: bool = False) -> Bound:
+def adhoc(command: str, *, expand: bool = False, beside: Given = Given(), data: bytes = b"") -> Bound:  # noqa: B008 - it is frozen
     """Take a command as it is; with `expand` its `{{ host }}`, `{{ address }}` and `{{ trait.PATH }}` are filled in.
 
-    Raises UsageError for an empty, blank, too long or undecodable command, and for a placeholder that cannot be filled.
+    `beside` is what it is given beside its text, `data` are the bytes of the script or of the input. With a script there is
+    no command. Raises UsageError for an empty, blank, too long or undecodable command, and for a placeholder that cannot
+    be filled.
     """
-    check(command)
-    return _settled(Bound(_expanded(command, _EXPAND), whence=_EXPAND) if expand else Bound(literal(command)))
+    if beside.script is None:
+        check(command)
+    template = _expanded(command, _EXPAND) if expand else literal(command)
+    return _settled(Bound(template, whence=_EXPAND if expand else "", given=beside, fills=expand, data=data))
 
 
 def file(push: Push, content: Content | None, *, expand: bool = False) -> Bound:
@@ -153,8 +183,10 @@ def from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) -> Bound
     if dispatched.push is not None:
         return file(dispatched.push, None, expand=dispatched.expand)
     named = dispatched.task_name
+    given = dispatched.given
     if named is None:
-        return adhoc(dispatched.command, expand=dispatched.expand)
+        command_text = dispatched.command if given.script is None else ""
+        return adhoc(command_text, expand=dispatched.expand, beside=given)
     values = {
         name: _secret_again(name, secrets.get(name)) if name in dispatched.secret_params else value
         for name, value in dispatched.params
@@ -172,8 +204,15 @@ def from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) -> Bound
             params=dispatched.params,
             secret_params=dispatched.secret_params,
             values=values,
+            given=given,
+            fills=True,
         )
     )
+
+
+def with_data(bound: Bound, data: bytes) -> Bound:
+    """Give a command that comes from the journal the bytes of its script or its input."""
+    return _settled(replace(bound, data=data, text=None))
 
 
 def check_from_record(dispatched: TaskDispatched, secrets: Mapping[str, str]) -> Bound | None:
@@ -200,12 +239,12 @@ def render(bound: Bound, host: Host) -> Text:
         raise ValueError("a file that is brought to hosts is no command; ask `act`")
     if bound.text is not None:
         return bound.text
-    of_host = {slot.name: _host_value(bound, slot, host) for slot in bound.command.slots if slot.is_per_host}
+    of_host = {slot.name: _host_value(bound, slot, host) for slot in bound.slots if slot.is_per_host}
     return _text(bound, {**bound.values, **of_host}, f"host {host.name}: ")
 
 
 def texts_digest(texts: Mapping[str, Act]) -> str:
-    """Return the hex SHA-256 over each host's name and the text that travels to it, in order; no secret is in it.
+    """Return the hex SHA-256 over each host's name and what travels to it, in order; no secret is in it.
 
     The name goes in with its length before it and the text as its own SHA-256, so that no two mappings read alike.
     """
@@ -213,10 +252,19 @@ def texts_digest(texts: Mapping[str, Act]) -> str:
     seen: dict[str, bytes] = {}
     for host, text in texts.items():
         name = host.encode()
-        if text.wire not in seen:
-            seen[text.wire] = hashlib.sha256(text.wire.encode()).digest()
-        whole.update(b"%d:%b" % (len(name), name) + seen[text.wire])
+        told = _told(text)
+        if told not in seen:
+            seen[told] = hashlib.sha256(told.encode()).digest()
+        whole.update(b"%d:%b" % (len(name), name) + seen[told])
     return whole.hexdigest()
+
+
+def _told(act: Act) -> str:
+    """Return the text that travels, and the digest of what goes with it."""
+    if isinstance(act, Placement):
+        return act.wire
+    given = act.given.script or act.given.stdin
+    return act.wire if given is None else f"{act.wire}\0{given.sha256}"
 
 
 def urls(templates: Iterable[Template], bound: Bound) -> tuple[str, ...]:
@@ -301,7 +349,11 @@ def _beside(text: str, bound: Bound, flag: str, *, expand: bool) -> Bound:
         command = _templated(text, bound.values, bound.task_name, flag)
     else:
         command = _expanded(text, flag) if expand else literal(text)
-    return _settled(replace(bound, command=command, whence=flag, text=None, push=None, content=None))
+    return _settled(
+        replace(
+            bound, command=command, whence=flag, text=None, push=None, content=None, given=bound.given.beside, data=b""
+        )
+    )
 
 
 def _secret_again(name: str, value: str | None) -> str:
@@ -318,18 +370,48 @@ def _unknown(whence: str, name: str, way_out: str) -> UsageError:
 
 
 def _settled(bound: Bound) -> Bound:
-    return bound if bound.command.is_per_host else replace(bound, text=_text(bound, bound.values, ""))
+    if bound.fills:
+        _check_given(bound)
+    is_per_host = any(slot.is_per_host for slot in bound.slots)
+    return bound if is_per_host else replace(bound, text=_text(bound, bound.values, ""))
+
+
+def _check_given(bound: Bound) -> None:
+    """Refuse a placeholder in variables and arguments that nothing fills in, or that is secret: they are on record."""
+    for text in bound.given.fillable:
+        for slot in read_url(text).slots:
+            if slot.name in bound.secret_params:
+                raise UsageError(
+                    f"{bound.whence}: {{{{ {slot.name} }}}} is secret, and a variable's value is on record; write it into"
+                    " the command"
+                )
+            if slot.name not in bound.values and not slot.is_per_host:
+                raise _unknown(bound.whence, slot.name, "write host, address or trait.PATH, or a param of the task")
+
+
+def _filled(bound: Bound, values: Mapping[str, str]) -> Given:
+    """Return what the command is given, with the values in it."""
+    given = bound.given
+    if not bound.fills:
+        return given
+
+    def fill(text: str) -> str:
+        return fill_path(read_url(text), values)
+
+    script = given.script and replace(given.script, args=tuple(map(fill, given.script.args)))
+    return replace(given, env=tuple((name, fill(value)) for name, value in given.env), script=script)
 
 
 def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
     words = {name: f'"${variable_of(name)}"' for name in bound.secret_params}
-    text = Text(fill_command(bound.command, values, words=words), bound.secrets)
-    size = max(len(text.judged.encode()), len(text.wire.encode()))
+    text = Text(fill_command(bound.command, values, words=words), bound.secrets, _filled(bound, values), bound.data)
+    plain = replace(text, data=b"")
+    size = max(len(plain.judged.encode()), len(plain.wire.encode()))
     if size > TEXT_BYTES_MAX:
         whence = f"{bound.whence}: " if bound.whence else ""
         raise UsageError(
             f"{whence}{whose}the command has {size:,} bytes with its values, and at most {TEXT_BYTES_MAX:,} are sent;"
-            " copy it to the hosts as a script and run that"
+            " run it with --script, or copy it to the hosts as a script"
         )
     return text
 

@@ -14,7 +14,8 @@ from functools import lru_cache
 
 from vigo.core.errors import UsageError
 from vigo.core.model import NICE_MAX, Limits
-from vigo.core.wrapper import CLOCK, FIND, GUARDIAN, HELLO, LOOK, NICE, START, STOP
+from vigo.core.privilege import Privilege
+from vigo.core.wrapper import CLOCK, FIND, GUARDIAN, HELLO, INPUT, LOOK, NICE, START, STOP
 
 EXEC_BYTES_MAX = 120_000
 """Linux takes 128 KiB (131,072 bytes, the closing NUL included) for one argument, which the command is to its shell."""
@@ -46,6 +47,8 @@ class Wire:
     """ASCII, without newlines; neither the command nor a secret is in it."""
     stdin: bytes = field(repr=False)
     """Written to the channel once the greeting has come: the word to go, the command, and the values of the secrets."""
+    data: bytes = field(default=b"", repr=False)
+    """The command's own input, written when the wrapper asks for it, before the greeting; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,22 @@ class Found:
     """Whether the host hides other users' processes from this login, so that there may be more."""
 
 
-def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run_id: str) -> Wire:
+def wrap(
+    wire_text: str,
+    secrets: Sequence[tuple[str, str]],
+    limits: Limits,
+    run_id: str,
+    privilege: Privilege | None = None,
+    *,
+    has_password: bool = False,
+    data: bytes = b"",
+) -> Wire:
     """Put the wrapper round a command.
 
     `run_id` (1-64 of `[0-9A-Za-z._-]`) marks the command's processes on the host, so it must be unique to this one run
-    on this one host; no id may be the beginning of another. Raises UsageError for a command that is empty, has NUL or
-    lone surrogates, or does not fit into one argument.
+    on this one host; no id may be the beginning of another. With a `privilege` the wrapper itself has those rights;
+    `has_password` says that a password can be told to who gives them. Raises UsageError for a command that is empty, has NUL or
+    lone surrogates, or does not fit into one argument. `data` is the command's standard input.
     """
     check(wire_text)
     _check_run_id(run_id)
@@ -85,21 +98,25 @@ def wrap(wire_text: str, secrets: Sequence[tuple[str, str]], limits: Limits, run
     taken = "".join(f'text {_lines(value)}; export {_variable(name)}="$l"; ' for name, value in secrets)
     values = b"".join(_value(name, value) + b"\n" for name, value in secrets)
     main = (
-        f"{_numbers(limits, run_id)}; {_shrunk(HELLO)}; text {_lines(wire_text)}; c=$l; {taken}"
-        f"{_shrunk(CLOCK + GUARDIAN)}; {_start(limits.nice)}"
+        f"{_numbers(limits, run_id)}; {_input(len(data))}{_shrunk(HELLO)}; text {_lines(wire_text)}; c=$l; {taken}"
+        f"{_shrunk(CLOCK + GUARDIAN)}; {_start(limits.nice, has_input=bool(data))}"
     )
     # The part that kills is $1: it is parsed only where it is needed.
-    exec_string = f"exec /bin/sh -c '{main}' vigo '{_shrunk(FIND + STOP)}'"
-    return Wire(exec_string, b"%s%s\n%s" % (_GO_LINE, command, values))
+    by = _call(privilege, run_id, has_password=has_password)
+    exec_string = f"exec {by}/bin/sh -c '{main}' vigo '{_shrunk(FIND + STOP)}'"
+    return Wire(exec_string, b"%s%s\n%s" % (_GO_LINE, command, values), data)
 
 
-def look(run_id: str, group: int) -> str:
+def look(run_id: str, group: int, privilege: Privilege | None = None, *, has_password: bool = False) -> str:
     """Return the exec string that lists what is left of a command; it reads and changes nothing.
 
-    `group` is the pid that the command's greeting told, 0 when it told none.
+    `group` is the pid that the command's greeting told, 0 when it told none. The `privilege`
+    is the command's, whose record and processes nobody else may look at.
     """
     _check_run_id(run_id)
-    return f"exec /bin/sh -c 'i={run_id} g={int(group) or 'x'}; {_shrunk(FIND + LOOK)}'"
+    by = _call(privilege, run_id, has_password=has_password)
+    numbers = f"i={run_id} g={int(group) or 'x'}{'' if privilege is None else ' y=1'}"
+    return f"exec {by}/bin/sh -c '{numbers}; {_shrunk(FIND + LOOK)}'"
 
 
 def greeting(run_id: str, data: bytes) -> re.Match[bytes] | None:
@@ -109,6 +126,11 @@ def greeting(run_id: str, data: bytes) -> re.Match[bytes] | None:
     """
     mark = run_id.encode()
     return next((found for found in _GREETING.finditer(data) if found["mark"] == mark), None)
+
+
+def input_wanted(run_id: str) -> bytes:
+    """Return the line on stderr by which the wrapper asks for the command's input."""
+    return b"vigo:%s:in\n" % run_id.encode()
 
 
 def result_kept(run_id: str) -> bytes:
@@ -150,6 +172,10 @@ def check(wire_text: str) -> None:
         raise UsageError(f"the command is not valid text at offset {surrogate.start()}; write it in UTF-8")
 
 
+def _call(privilege: Privilege | None, run_id: str, *, has_password: bool) -> str:
+    return "" if privilege is None else privilege.call(run_id, has_password=has_password)
+
+
 def _numbers(limits: Limits, run_id: str) -> str:
     grace = max(1, _ceil(limits.grace_ms, _MS_PER_TICK))
     return f"i={run_id} d={int(limits.kill_on_disconnect)} t={_ceil(limits.timeout_ms, _MS_PER_S)} k={grace}"
@@ -176,9 +202,14 @@ def _lines(text: str) -> int:
     return text.count("\n") + 1
 
 
-@lru_cache(maxsize=NICE_MAX + 1)
-def _start(nice: int) -> str:
-    return _shrunk(START.replace("{nice}", _nice(nice)))
+def _input(size_bytes: int) -> str:
+    return f"{_shrunk(INPUT.replace('{bytes}', str(size_bytes)))}; " if size_bytes else ""
+
+
+@lru_cache(maxsize=2 * (NICE_MAX + 1))
+def _start(nice: int, *, has_input: bool) -> str:
+    stdin = "<&4 4<&-" if has_input else "</dev/null"
+    return _shrunk(START.replace("{nice}", _nice(nice)).replace("{stdin}", stdin))
 
 
 def _nice(nice: int) -> str:

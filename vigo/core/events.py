@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
+from vigo.core.given import Given
 from vigo.core.model import HostResult
 from vigo.core.plan import Policy
 from vigo.core.push import Push
@@ -73,6 +74,8 @@ class TaskDispatched:
     """Names of the params that are secret: only theirs is a `***` that stands for another value."""
     push: Push | None = None
     """The file that is brought to the hosts; None for a command. With one, `command` is a line for people and is never run."""
+    given: Given = Given()
+    """What the command is given beside its text. With a script in it `command` is a line for people, as with `push`."""
 
 
 @dataclass(frozen=True, slots=True)

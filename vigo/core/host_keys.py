@@ -1,4 +1,4 @@
-"""Which hosts of a plan are not checked to be themselves, as far as inventory and command line say."""
+"""Which hosts of a plan are trusted with more than a login, by inventory and command line: unchecked, or with the agent."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def insecure_hosts(hosts: Iterable[Host], flags: Overrides | None = None) -> tup
 def insecure_line(names: Iterable[str]) -> str:
     """Say which hosts are not checked, for the one who is about to run something on them."""
     return f"host keys of {fold(names)} are not checked (host_keys: insecure in the inventory)"
+
+
+def forwarding_hosts(hosts: Iterable[Host]) -> tuple[str, ...]:
+    """Return the names of the hosts that may use the operator's agent; jump hosts run nothing and get no agent."""
+    return tuple(host.name for host in hosts if host.ssh.forward_agent)
+
+
+def forwarding_line(names: Iterable[str]) -> str:
+    """Say who else can log in as the operator while something runs."""
+    return f"the agent is forwarded to {fold(names)}: root there can use its keys (forward_agent in the inventory)"
 
 
 def _on_the_way(hops: Iterable[Hop] | None) -> Iterator[str]:

@@ -29,6 +29,7 @@ from vigo.core.events import (
     TaskStatus,
 )
 from vigo.core.gate import GatePolicy
+from vigo.core.given import Given, Input, Script, Shell
 from vigo.core.model import HostResult, Kill, Limits, Outcome, Output, Reason
 from vigo.core.plan import OnStop, Policy
 from vigo.core.push import Push
@@ -121,10 +122,32 @@ def _dispatched_payload(event: TaskDispatched) -> Payload:
         "reach": [list(pair) for pair in event.reach],
         "texts_sha256": event.texts_sha256,
         "secret_params": list(event.secret_params),
-        **(
-            {} if event.push is None else {"push": {part.name: getattr(event.push, part.name) for part in fields(Push)}}
-        ),
+        **({} if event.push is None else {"push": _plain_fields(event.push)}),
+        **({} if event.given == Given() else {"given": _given_payload(event.given)}),
     }
+
+
+def _plain_fields(value: Push | Script | Input) -> Payload:
+    return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+
+
+def _given_payload(given: Given) -> Payload:
+    return {
+        "env": [list(pair) for pair in given.env],
+        "shell": given.shell and given.shell.value,
+        "script": given.script and _plain_fields(given.script),
+        "stdin": given.stdin and _plain_fields(given.stdin),
+    }
+
+
+def _read_given(payload: Mapping[str, Any]) -> Given:
+    shell, script, stdin = payload["shell"], payload["script"], payload["stdin"]
+    return Given(
+        env=tuple(tuple(pair) for pair in payload["env"]),
+        shell=None if shell is None else Shell(shell),
+        script=None if script is None else Script(**_frozen_fields(script)),
+        stdin=None if stdin is None else Input(**stdin),
+    )
 
 
 def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
@@ -137,6 +160,7 @@ def _read_dispatched(payload: Mapping[str, Any]) -> TaskDispatched:
             "secret_params": tuple(payload["secret_params"]),
             "reach": tuple(tuple(pair) for pair in payload["reach"]),
             "push": Push(**payload["push"]) if "push" in payload else None,
+            "given": _read_given(payload["given"]) if "given" in payload else Given(),
         }
     )
 

@@ -15,6 +15,7 @@ from itertools import chain, repeat
 
 from vigo.core.gate import GatePolicy
 from vigo.core.model import Host, Limits
+from vigo.core.privilege import ROOT, Elevation, Privilege
 from vigo.core.quantity import Quantity
 from vigo.core.shape import Shape, arrange
 
@@ -53,6 +54,19 @@ class Policy:
     gate: GatePolicy = GatePolicy()
     kept_bytes: int = 256 * 1024
     """Kept output per host and stream, half head and half tail."""
+    sudo: bool = False
+    """Whether everything that the task runs on a host runs by sudo; `sudo_user` alone means that too."""
+    sudo_user: str = ""
+    """As whom; empty is root."""
+    doas: bool = False
+    """Whether doas gives the rights instead of sudo."""
+
+    @property
+    def privilege(self) -> Privilege | None:
+        """Whose rights the commands get; None leaves them those of the login."""
+        if not (self.sudo or self.sudo_user or self.doas):
+            return None
+        return Privilege(self.sudo_user or ROOT, Elevation.DOAS if self.doas else Elevation.SUDO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from vigo.core.health import EXIT_CODE_MAX, INTERVAL_LEAST_MS, PORT_MAX, parse_e
 from vigo.core.model import NICE_MAX
 from vigo.core.nodes import ListNode, Node, read_bool, read_int, read_list, read_scalar, read_text, shown, wrong
 from vigo.core.plan import OnStop, Policy
+from vigo.core.privilege import read_user
 from vigo.core.quantity import parse_duration_ms, parse_quantities, parse_quantity
 from vigo.core.shape import HostOrder
 from vigo.core.traits import text
@@ -156,5 +157,8 @@ SETTINGS = (
     Setting("health_check_stable", _duration(0), "gate.stable_ms"),
     Setting("health_check_expect", _expect, "gate.expect"),
     Setting("health_check_baseline", read_bool, "gate.baseline"),
+    Setting("sudo", read_bool, "sudo"),
+    Setting("sudo_user", read_user, "sudo_user"),
+    Setting("doas", read_bool, "doas"),
 )
 """Every key whose value stands for itself."""

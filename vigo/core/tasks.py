@@ -15,12 +15,25 @@ from typing import TypeVar
 
 from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError
+from vigo.core.given import check_env
 from vigo.core.health import check_gate, parse_health_url
-from vigo.core.nodes import MapNode, Mark, Node, read_bool, read_text, refuse_unknown, shown, wrong
+from vigo.core.nodes import (
+    MapNode,
+    Mark,
+    Node,
+    read_bool,
+    read_map,
+    read_scalar,
+    read_text,
+    refuse_unknown,
+    shown,
+    wrong,
+)
 from vigo.core.params import RESERVED_NAMES, ParamSpec, read_params
 from vigo.core.placeholders import Misplaced, Slot, Template, fault_of_url, fill_url, read_command, read_url
 from vigo.core.plan import Policy
 from vigo.core.task_keys import SETTINGS, Settings, lay, one_or_list, parsed
+from vigo.core.traits import text as text_of
 
 TEXT_BYTES_MAX = 65_536
 """Bound on a command in UTF-8, placeholders filled in: it is one argument to its shell (`command.EXEC_BYTES_MAX`)."""
@@ -28,6 +41,7 @@ TEXT_BYTES_MAX = 65_536
 _KEYS = (
     "description",
     "command",
+    "env",
     "params",
     "target",
     *(setting.key for setting in SETTINGS),
@@ -66,6 +80,8 @@ class NamedTask:
     health_check_command: Template | None = None
     rollback: str | None = None
     """A command with the task's placeholders, or the name of another task."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables for its commands; the task's placeholders may stand in the values."""
     exclusive: bool = False
     """Whether it waits for tasks that hold one of its hosts."""
 
@@ -116,6 +132,7 @@ def read_task(name: str, node: MapNode) -> NamedTask:
         settings=_read_settings(node, urls, check_command),
         health_check_urls=urls,
         health_check_command=check_command,
+        env=_optional(node, "env", lambda item, key: _read_env(item, key, params)) or (),
         rollback=None if rollback is None else rollback.text,
         exclusive=_optional(node, "exclusive", read_bool) or False,
     )
@@ -157,6 +174,22 @@ def _read_command(item: Node, key: str, params: tuple[ParamSpec, ...]) -> Templa
 
 def _read_urls(node: Node, key: str, params: tuple[ParamSpec, ...]) -> tuple[Template, ...]:
     return tuple(_read_url(item, key, params) for item in one_or_list(node, key))
+
+
+def _read_env(node: Node, key: str, params: tuple[ParamSpec, ...]) -> tuple[tuple[str, str], ...]:
+    secrets = [spec.name for spec in params if spec.secret]
+    env = []
+    for name, mark, item in read_map(node, key):
+        value = text_of(read_scalar(item, name))
+        parsed(item, lambda name=name, value=value: check_env(name, value, flag=key))  # type: ignore[misc]
+        for slot in read_url(value).slots:
+            _refuse_undeclared(mark, name, slot.name, params)
+            if slot.name in secrets:
+                raise wrong(
+                    mark, name, f"{{{{ {slot.name} }}}} is secret", "write it into the command; env is on record"
+                )
+        env.append((name, value))
+    return tuple(env)
 
 
 def _read_url(item: Node, key: str, params: tuple[ParamSpec, ...]) -> Template:

@@ -10,6 +10,19 @@ the deadline. $i is the mark, $b the beginning and $e the deadline in hundredths
 
 from __future__ import annotations
 
+INPUT = r"""
+# The command's input, {bytes} bytes, comes first and goes into a file that has no name any more when the command begins.
+# So the life line stays what it is, and a command never takes half of its input for the whole of it.
+f=${TMPDIR:-/tmp}/vigo.$i
+mkdir -m 700 "$f" || exit 255
+echo "vigo:$i:in" >&2
+head -c {bytes} >"$f/in"
+n=$(wc -c <"$f/in")
+exec 4<"$f/in"
+rm -r "$f"
+[ $n -eq {bytes} ] || exit 255
+"""
+
 HELLO = r"""
 # The greeting tells the group's number; then nothing happens until the control node says "go". So a command whose login
 # shell was slow never starts after the control node has given up on it, or is gone.
@@ -111,7 +124,7 @@ fi
 START = r"""
 x=$1
 set --
-exec 3<&0 </dev/null 5>&2 2>/dev/null
+exec 3<&0 {stdin} 5>&2 2>/dev/null
 now
 b=$n y= f=${TMPDIR:-/tmp}/vigo.$i
 # What the command sends to its group must end neither the guardian, who ignores it, nor the wrapper, who may not: what
@@ -185,23 +198,30 @@ left() {
     for p in /proc/[0-9]*/stat; do
       if read -r l <$p; then one "${l%% *}" ${l##*\) }; fi
     done
-    m=
-    while [ "$m" != "$v" ]; do
-      m=$v
-      for p in $a; do
-        case " $v $o " in *" ${p#*:} "*) add ${p%%:*} ;; esac
-      done
-    done
+    descend
     for p in $a; do
       case " $v " in *" ${p%%:*} "*) keep ${p%%:*} ;; esac
     done
   else
     set -- $(ps -A -o pid= -o ppid= -o pgid=)
     while [ $# -gt 2 ]; do
-      if [ $3 = $g ] && [ $2 != "$w" ]; then add $1; fi
+      if [ $2 != "$w" ]; then
+        a="$a $1:$2"
+        if [ $3 = $g ]; then add $1; fi
+      fi
       shift 3
     done
+    descend
   fi
+}
+descend() {
+  m=
+  while [ "$m" != "$v" ]; do
+    m=$v
+    for p in $a; do
+      case " $v $o " in *" ${p#*:} "*) add ${p%%:*} ;; esac
+    done
+  done
 }
 one() {
   case "$2 $w $o " in "Z "*|*" $1 "*) return ;; esac
@@ -293,13 +313,19 @@ fi
 
 LOOK = r"""
 exec 2>/dev/null
-w= o= h= u= r= e= sudo= f=${TMPDIR:-/tmp}/vigo.$i
+w= o= h= u= r= e= c= sudo= f=${TMPDIR:-/tmp}/vigo.$i
+# Those who gave the wrapper its rights carry its text as well. They are its parents, and not of the command either.
 for p in $(LC_ALL=C grep -lsF "i=$i d=" /proc/[0-9]*/cmdline); do
+  if read -r l <${p%/cmdline}/stat; then
+    case $l in *"(sudo)"*|*"(doas)"*) o="$o ${l%% *}" ;; *) c="$c $p" ;; esac
+  fi
+done
+s=$o
+for p in $c; do
   if read -r l <${p%/cmdline}/stat; then
     set -- "${l%% *}" ${l##*\) }
     g=$4
-    if [ $1 = $5 ]; then o=$1; else w="$w $1"; fi
-    if [ $1 = $5 ] && [ $2 != Z ]; then r=running; fi
+    case "$5 $s " in "$1 "*|*" $3 "*) o="$o $1"; [ $2 = Z ] || r=running ;; *) w="$w $1" ;; esac
   fi
 done
 if [ -O "$f" ] && [ -d "$f" ]; then
@@ -311,6 +337,6 @@ if [ -w "${f%/*}" ]; then :; else e=none; fi
 # A guardian without a wrapper is still killing, until it has written down what it cannot kill.
 case $r$w in *[0-9]) r=${r:-ending} ;; esac
 left
-if [ -r /proc/self/stat ]; then [ -r /proc/1/stat ] || v="$v 0"; fi
+if [ -r /proc/self/stat ]; then [ -r /proc/1/stat ] || v="$v 0"; elif [ "$y" ]; then v="$v 0"; fi
 echo "vigo-left:$i:$r:$e:$v."
 """

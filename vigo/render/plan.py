@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from vigo.core.gate import GatePolicy
-from vigo.core.guard import Act, Finding
+from vigo.core.guard import Act, Finding, Text
 from vigo.core.plan import OnStop, Plan, Policy
 from vigo.core.shape import HostOrder
 from vigo.render.machine import SCHEMA
@@ -22,7 +22,7 @@ def plan_json(
         "batches": [[host.name for host in batch] for batch in plan.batches],
         "targets": plan.total,
         "offline": list(offline),
-        "commands": {host: text.wire for host, text in texts.items()},
+        "commands": {host: text.shown for host, text in texts.items()},
         "finding": finding and {"layer": finding.layer, "rule": finding.rule, "pattern": finding.pattern},
     }
 
@@ -41,11 +41,14 @@ def plan_lines(plan: Plan, texts: Mapping[str, Act], task_name: str | None) -> I
     """Yield what will run and by which rules, as an operator would say it, for stderr. Secrets stand as variables."""
     policy, total = plan.policy, plan.total
     yield f"task {task_name}:" if task_name else "command:"
-    distinct = {text.wire for text in texts.values()}
+    distinct = {text.shown for text in texts.values()}
     for host, text in texts.items():
-        yield f"  {text.wire}" if len(distinct) == 1 else f"  {host}: {text.wire}"
+        yield f"  {text.shown}" if len(distinct) == 1 else f"  {host}: {text.shown}"
         if len(distinct) == 1:
             break
+    first = next(iter(texts.values()), None)
+    if isinstance(first, Text) and first.given.stdin is not None:
+        yield f"standard input: {clean(first.given.stdin.shown)}"
     nice = f", nice {policy.limits.nice}" if policy.limits.nice else ""
     yield f"timeout {_plain(policy.limits.timeout_ms)}, at most {policy.fanout} hosts at once{nice}"
     yield from _stop_lines(policy, total)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from vigo.core.guard.finding import Finding
 
 REMEMBERED_MAX = 4_096
-"""Longer texts are judged anew each time: the memory of judgements must stay small."""
+"""Of longer texts only the latest few are remembered, as a script that goes to every host is: the memory must stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,16 @@ def judge(text: str) -> Finding | None:
 
 def explain(text: str) -> Judgement:
     """Judge one command text and tell what was resolved on the way."""
-    return _remembered(text) if len(text) <= REMEMBERED_MAX else _analysed(text)
+    return _remembered(text) if len(text) <= REMEMBERED_MAX else _latest(text)
 
 
 @lru_cache(maxsize=1024)
 def _remembered(text: str) -> Judgement:
+    return _analysed(text)
+
+
+@lru_cache(maxsize=8)
+def _latest(text: str) -> Judgement:
     return _analysed(text)
 
 

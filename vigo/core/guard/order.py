@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, overload
 
+from vigo.core.given import Given
 from vigo.core.guard.finding import Finding, Layer
+from vigo.core.guard.given import judged, script_shown, travelling
 from vigo.core.guard.judge import judge
 from vigo.core.model import Host
 from vigo.core.placeholders import quote
@@ -17,10 +19,24 @@ from vigo.core.placeholders import quote
 class Text:
     """A command's final text for one host, after params and placeholders."""
 
-    wire: str
-    """What travels in argv: a secret stands as `"$VIGO_PARAM_NAME"`."""
+    command: str
+    """The command itself; a secret stands as `"$VIGO_PARAM_NAME"` in it."""
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Environment variable -> value, sent over the wrapper's stdin."""
+    given: Given = Given()
+    """What the command is given beside its text; no placeholder stands in it any more."""
+    data: bytes = field(default=b"", repr=False)
+    """The script's bytes, or those of the standard input."""
+
+    @property
+    def wire(self) -> str:
+        """What travels to the host's `sh -c`, without the data."""
+        return travelling(self.command, self.given)
+
+    @property
+    def shown(self) -> str:
+        """What is run, in words for people; secrets stand as variables."""
+        return self.wire if self.given.script is None else script_shown(self.given)
 
     @property
     def judged(self) -> str:
@@ -28,10 +44,13 @@ class Text:
 
         It is made of what travels and of nothing else, so no caller can have one text judged and another one sent.
         """
-        if not self.secrets:
-            return self.wire
         values = dict(self.secrets)
-        return _SECRET_WORD.sub(lambda found: quote(values[found[1]]) if found[1] in values else found[0], self.wire)
+        command = self.command
+        if values:
+            command = _SECRET_WORD.sub(
+                lambda found: quote(values[found[1]]) if found[1] in values else found[0], command
+            )
+        return judged(command, self.given, self.data)
 
 
 class Content(Protocol):
@@ -61,6 +80,11 @@ class Placement:
     content: Content | None = field(default=None, repr=False, compare=False)
 
     @property
+    def shown(self) -> str:
+        """What happens, in words for people."""
+        return self.wire
+
+    @property
     def judged(self) -> str:
         """What the guards read: the shell command that does the same to what stands at the path."""
         return f"> {quote(self.path)}"
@@ -80,6 +104,8 @@ class Order:
     host: Host
     wire: str
     secrets: tuple[tuple[str, str], ...] = field(repr=False)
+    data: bytes = field(repr=False)
+    """The command's standard input; a script is that of the lines that run it."""
 
     def __init__(self, seal: object, host: Host, text: Text) -> None:
         if seal is not _SEAL:
@@ -87,6 +113,7 @@ class Order:
         object.__setattr__(self, "host", host)
         object.__setattr__(self, "wire", text.wire)
         object.__setattr__(self, "secrets", text.secrets)
+        object.__setattr__(self, "data", text.data)
 
 
 @dataclass(frozen=True, slots=True, init=False)
