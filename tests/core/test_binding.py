@@ -28,12 +28,14 @@ from vigo.core.binding import (
     texts_digest,
     url_for,
     urls,
+    with_data,
 )
 from vigo.core.chain import canonical
 from vigo.core.command import wrap
 from vigo.core.errors import ConfigError, UsageError
 from vigo.core.events import TaskDispatched
 from vigo.core.gate import GatePolicy
+from vigo.core.given import Given, Script
 from vigo.core.guard import Text
 from vigo.core.model import Host, Limits, TraitValue
 from vigo.core.payload import from_payload, to_payload
@@ -412,3 +414,48 @@ def test_a_value_that_spoils_a_url_is_refused() -> None:
         url_for("http://{{ trait.x }}/", WEB)
     with pytest.raises(UsageError, match="cannot be probed"):
         url_for("http://{{ host }}/", None)
+
+
+def given_script(*args: str) -> Given:
+    """Describe a script with arguments, and a variable."""
+    return Given((("WHERE", "{{ trait.rack }}"),), script=Script("a", "/a", 3, "ab" * 32, args=args))
+
+
+def test_variables_and_arguments_are_filled_in_where_the_command_is() -> None:
+    """For a named task and with --expand; else they are as typed."""
+    filled = adhoc("true", beside=Given((("WHERE", "{{ trait.rack }}"),)), expand=True)
+    assert render(filled, WEB).wire == "export WHERE='r 1'\ntrue"
+    assert render(adhoc("true", beside=Given((("WHERE", "{{ x }}"),))), WEB).wire == "export WHERE='{{ x }}'\ntrue"
+    scripted = adhoc("", beside=given_script("{{ host }}"), data=b"id\n", expand=True)
+    text = render(scripted, WEB)
+    assert text.given.script is not None
+    assert text.given.script.args == ("web-01",)
+    assert text.data == b"id\n"
+    assert texts_digest({"a": text}) != texts_digest({"a": replace(text, given=Given())})
+
+
+def test_a_variable_is_on_record_and_so_holds_no_secret_and_nothing_unknown() -> None:
+    """Each is refused with the place and the way out."""
+    params = {"api-token": {"secret": True}}
+    with pytest.raises(ConfigError, match=r"\{\{ api-token \}\} is secret; write it into the command"):
+        read_task("t", map_node(command="true", params=params, env={"A": "{{ api-token }}"}))
+    with pytest.raises(ConfigError, match="not declared"):
+        read_task("t", map_node(command="true", env={"A": "{{ nobody }}"}))
+    with pytest.raises(ConfigError, match="decides what the command's words mean"):
+        read_task("t", map_node(command="true", env={"PATH": "/x"}))
+    task = read_task("t", map_node(command="ls {{ api-token }}", params=params, env={"A": "{{ host }}"}))
+    assert render(bind(task, {}, {"api-token": "x"}), WEB).wire.startswith("export A='web-01'\n")
+    beside = Given((("B", "{{ api-token }}"),))
+    with pytest.raises(UsageError, match="is secret, and a variable's value is on record"):
+        bind(task, {}, {"api-token": "x"}, beside)
+    with pytest.raises(UsageError, match="nobody"):
+        bind(task, {}, {"api-token": "x"}, Given((("B", "{{ nobody }}"),)))
+
+
+def test_a_script_of_the_record_gets_its_bytes_again() -> None:
+    """The record has its digest, and whoever runs it again brings it."""
+    scripted = adhoc("", beside=given_script("x"), data=b"id\n")
+    dispatched = TaskDispatched("admin", scripted.shown, "all", (("web-01",),), given=scripted.given)
+    again = with_data(from_record(from_payload("task.dispatch", to_payload(dispatched)), {}), b"id\n")  # type: ignore[arg-type]
+    assert render(again, WEB).wire == render(scripted, WEB).wire
+    assert render(again, WEB).data == b"id\n"

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vigo.core.command import EXEC_BYTES_MAX, Found, Wire, check, greeting, look, read_look, result_kept, wrap
+from vigo.core.command import (
+    EXEC_BYTES_MAX,
+    Found,
+    Wire,
+    check,
+    greeting,
+    input_wanted,
+    look,
+    read_look,
+    result_kept,
+    wrap,
+)
 from vigo.core.errors import UsageError
 from vigo.core.model import Limits
 
@@ -154,3 +165,12 @@ def test_a_look_is_told_mark_and_group() -> None:
 def test_a_host_asks_for_a_receipt_by_the_mark() -> None:
     """Which the command cannot guess."""
     assert result_kept(MARK) == b"vigo:%s:end\n" % MARK.encode()
+
+
+def test_a_commands_input_is_asked_for_and_told_from_output() -> None:
+    """The wrapper asks with its mark; without input it asks for nothing."""
+    wire = wrap("cat", [], Limits(), MARK, data=b"12345")
+    assert wire.data == b"12345"
+    assert "head -c 5" in wire.exec_string
+    assert input_wanted(MARK) == f"vigo:{MARK}:in\n".encode()
+    assert "head -c" not in wrap("cat", [], Limits(), MARK).exec_string

@@ -271,3 +271,10 @@ def test_a_file_order_is_made_by_the_hard_guard_and_by_nothing_else() -> None:
     """Nobody can make one by hand."""
     with pytest.raises(TypeError, match=r"vigo\.core\.guard\.clear"):
         FileOrder(object(), WEB, placed("/srv/vigo/x"))
+
+
+def test_a_placement_is_shown_and_counted_as_it_is_written() -> None:
+    """It has no data beside its line."""
+    placement = Placement("put a /etc/x", "/etc/x", 0o644, 1, "ab" * 32)
+    assert placement.shown == "put a /etc/x"
+    assert binding.texts_digest({"web-01": placement}) != binding.texts_digest({"web-02": placement})
