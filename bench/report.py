@@ -13,8 +13,6 @@ from bench.rows import Table
 
 _HEAD = """# Benchmarks
 
-<!-- Written by `make bench`; do not edit. -->
-
 vigo beside its peers, on one machine that plays all hosts: real `sshd` behind many loopback addresses, or a cheap server
 that starts no processes. Everybody runs `uptime` with a fan-out of 64, as a whole process from its start to its end, in
 turn, round after round; what each of them printed is checked for every host. Figures are medians over the rounds; ratios

@@ -6,6 +6,7 @@ import pytest
 
 from tests.docs.pages import Block, markdown, read
 from vigo.adapters.inventory_yaml import load, parse
+from vigo.cli.settings import configurable
 from vigo.core.inventory_check import check
 from vigo.core.policy import read_policy
 
@@ -27,6 +28,9 @@ def test_an_example_file_is_one_that_vigo_reads(block: Block, tmp_path: Path) ->
         text = "tasks:\n  example:\n" + "".join(f"    {line}\n" for line in block.lines)
     elif keys(block) <= POLICY_KEYS:
         assert read_policy(parse(text.encode(), block.place), block.place).patterns
+        return
+    elif "fanout" in keys(block):
+        assert keys(block) <= {"inventory", *configurable()}
         return
     elif not keys(block) <= INVENTORY_KEYS:
         pytest.fail(f"{block.place}: neither an inventory nor a task; say here how to check it")

@@ -22,6 +22,8 @@ WAITING_MAX = 32 * 1024 * 1024
 """In characters."""
 _BREATH_S = 0.2
 """How long a wait lasts before a Ctrl-C is heard."""
+_HAND_OVER_S = 0.05
+"""How long a flush waits for the thread to write."""
 _PATIENCE_S = 1.0
 """How long whoever was told to stop waits for a reader."""
 
@@ -37,6 +39,8 @@ class Outlet:
         self._waiting = 0
         self._is_closing = False
         self._is_writing = False
+        self._is_late = False
+        """Nobody read for a while: until all is written, nobody waits for that."""
         self.dropped = 0
         """Characters that were not shown, because too much waited."""
         self.failure: OSError | None = None
@@ -62,7 +66,12 @@ class Outlet:
             self.write(text)
 
     def flush(self) -> None:
-        """Do nothing: whatever is there is written at once."""
+        """Wait until all is written, so that it stands before what is written elsewhere next; not for a late reader."""
+        with self._turn:
+            until = time.monotonic() + _HAND_OVER_S
+            while not self._is_late and self.failure is None and (self._texts or self._is_writing):
+                self._is_late = time.monotonic() >= until
+                self._turn.wait(_HAND_OVER_S)
 
     def isatty(self) -> bool:
         """Tell whether a terminal is behind it."""
@@ -106,6 +115,7 @@ class Outlet:
             failure = error
         with self._turn:
             self._is_writing = False
+            self._is_late = self._is_late and bool(self._texts)
             self._waiting -= len(text)
             self.failure = failure
             if failure is not None:

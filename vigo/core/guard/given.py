@@ -22,12 +22,12 @@ SMALL_MAX = 32_768
 """An input that is longer is read by the guards only where the command would run it."""
 
 _RUN_SCRIPT = """\
-VIGO_SCRIPT=$(umask 077 && mktemp "${TMPDIR:-/tmp}/vigo-script-XXXXXX") || exit 126
-trap 'rm -f "$VIGO_SCRIPT"' EXIT
+_script=$(umask 077 && mktemp "${TMPDIR:-/tmp}/vigo-script-XXXXXX") || exit 126
+trap 'rm -f "$_script"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-cat >"$VIGO_SCRIPT" || exit 126
+cat >"$_script" || exit 126
 """
 _PROBES = (
     "systemctl stop vigo\n/srv/vigo\n",
@@ -66,7 +66,7 @@ def _body(command: str, given: Given) -> str:
     if given.script is not None:
         words = " ".join(map(quote, given.script.interpreter))
         args = "".join(f" {quote(arg)}" for arg in given.script.args)
-        return f'{_RUN_SCRIPT}{words} "$VIGO_SCRIPT"{args} </dev/null\n'
+        return f'{_RUN_SCRIPT}{words} "$_script"{args} </dev/null\n'
     if given.shell is not None:
         return f"exec {given.shell} -c {quote(command)} {given.shell}"
     return command
