@@ -1,4 +1,4 @@
-"""Write docs/reference/cli.md from the program itself: `.venv/bin/python docs/generate.py`. A test compares the two."""  # noqa: INP001 - a script, no package
+"""Write docs/reference/cli.md, the manual page and the table for completion from the program itself: `.venv/bin/python docs/generate.py`. A test compares them."""  # noqa: INP001 - a script, no package
 
 from __future__ import annotations
 
@@ -13,6 +13,39 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from vigo.cli.app import app
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
+MAN = Path(__file__).parent / "man" / "vigo.1"
+TABLE = Path(__file__).parent.parent / "vigo" / "cli" / "completion_table.py"
+_TABLE_HEAD = '''"""Commands and flags, for completion. Made from the program by docs/generate.py, and never edited."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# fmt: off
+# ruff: noqa: E501 - a line for each command
+TABLE: Final[dict[str, tuple[dict[str, str | None], tuple[str, ...]]]] = {
+'''
+_MAN_HEAD = r""".TH VIGO 1 "" "vigo" "User Commands"
+.SH NAME
+vigo, vigocli \- run commands on a fleet over SSH: planned, guarded, gated on health, written down
+.SH SYNOPSIS
+.B vigo
+.I COMMAND
+.RI [ OPTIONS ]
+.SH DESCRIPTION
+vigo runs a command on a fleet over SSH, in planned batches, behind guardrails and health gates, and writes down what
+happened; nothing is installed on the hosts. Every command has \-h and \-\-help.
+.SH COMMANDS"""
+_MAN_TAIL = r""".SH EXIT STATUS
+0: every host completed. 1: some did not. 2: usage. 3: stopped by a budget or a gate. 5: configuration. 6: refused by a guard.
+7: no host matched. 8: the journal was changed. 130, 143: interrupted, terminated.
+.SH FILES
+inventory.yaml or inventory/, vigo.yaml in the working folder; config.yaml and policy.yaml in ~/.config/vigo; the journal in
+~/.local/share/vigo.
+.SH SEE ALSO
+.BR ssh (1),
+.BR ssh_config (5)
+"""
 _DEFAULT = re.compile(r"\s*\[default: (.*)\]\Z")
 _INTRODUCTION = """\
 # The command line
@@ -112,5 +145,39 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def completion_table() -> str:
+    """Return the module with what completion has to know of commands and flags."""
+    lines = []
+    for path, command in commands().items():
+        flags: dict[str, str | None] = {"-h": None, "--help": None}
+        for param in options(command):
+            choices = getattr(param.type, "choices", None) or ()
+            words = "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+            flags.update(dict.fromkeys(param.opts, None if param.is_flag else words))
+        children = tuple(name for name, _ in _children(command))
+        lines.append(f"    {path.removeprefix('vigo').strip()!r}: ({flags!r}, {children!r}),")
+    return _TABLE_HEAD + "\n".join(lines).replace("'", '"') + "\n}\n"
+
+
+def man_page() -> str:
+    """Return the manual page."""
+    parts = [_MAN_HEAD]
+    for path, command in commands().items():
+        arguments = [param for param in command.params if isinstance(param, TyperArgument)]
+        parts.append(f".SS {_roff(' '.join((path, *map(_argument, arguments))))}\n{_roff(command.help or '')}")
+        for param in options(command):
+            name, value, text = _option(param)
+            default = f" Default: {value}." if value else ""
+            parts.append(f".TP\n.B {_roff(name.strip('`'))}\n{_roff(text.replace('`', ''))}{_roff(default)}")
+    return "\n".join(parts) + "\n" + _MAN_TAIL
+
+
+def _roff(text: str) -> str:
+    text = " ".join(text.replace("\\", "\\e").replace("-", "\\-").split())
+    return "\\&" + text if text.startswith((".", "'")) else text
+
+
 if __name__ == "__main__":
     PAGE.write_text(reference(), encoding="utf-8")
+    TABLE.write_text(completion_table(), encoding="utf-8")
+    MAN.write_text(man_page(), encoding="utf-8")

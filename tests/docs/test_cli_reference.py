@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from docs.generate import PAGE, commands, options, reference
+from docs.generate import MAN, PAGE, TABLE, commands, completion_table, man_page, options, reference
 from tests.docs.pages import ROOT, markdown, read
 
 KNOWN = commands()
@@ -17,6 +17,24 @@ SPAN = re.compile(r"(?<!`)`((?:\.venv/bin/)?vigo(?:cli)? [^`\n]+)`(?!`)")
 def test_the_page_is_what_the_program_says() -> None:
     """The reference of commands and flags is made from the program and never falls behind it."""
     assert PAGE.read_text("utf-8") == reference(), "run `.venv/bin/python docs/generate.py` and look at the difference"
+
+
+def test_the_manual_page_and_completion_know_the_same() -> None:
+    """They are made from the program as well."""
+    assert MAN.read_text("utf-8") == man_page(), "run `.venv/bin/python docs/generate.py`"
+    assert TABLE.read_text("utf-8") == completion_table(), "run `.venv/bin/python docs/generate.py`"
+
+
+def test_every_example_in_a_commands_help_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names a command, and its flags are the command's."""
+    monkeypatch.setenv("VIGO_INVENTORY", "lab")
+    examples = [epilog for command in KNOWN.values() if (epilog := command.epilog)]
+    assert len(examples) > 10
+    for text in examples:
+        words = shlex.split(text.removeprefix("Example: "))
+        path = max((known for known in KNOWN if words[: len(known.split())] == known.split()), key=len)
+        flags = {name for option in options(KNOWN[path]) for name in option.opts}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= flags | {"--"}, text
 
 
 def test_every_command_and_every_flag_is_on_the_page() -> None:

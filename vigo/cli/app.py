@@ -29,13 +29,14 @@ _GROUPS = {
 
 _COMMANDS = {
     "query": ("traits", "query_app", "Show the value that hosts have for a trait, or count them by value."),
+    "completion": ("completion", "app", "Print a script that teaches bash, zsh or fish to complete."),
     "doctor": ("doctor", "app", "Check this machine, or one host step by step from its name to sudo."),
 }
 """Name of a command of its own -> its module here, its app in it, its line in the help."""
 
 
-_UNCONFIGURED = frozenset({"config", "lab"})
-"""Groups that work whatever is configured: the one tells what is wrong with it, the other is for trying things."""
+_UNCONFIGURED = frozenset({"completion", "config", "lab"})
+"""What works whatever is configured: `config` tells what is wrong with it."""
 
 
 class LazyGroup(TyperGroup):
@@ -56,7 +57,7 @@ class LazyGroup(TyperGroup):
             name
             and command
             and name not in _UNCONFIGURED
-            and not {"-h", "--help"} & set(rest)
+            and not {"-h", "--help"} & set(rest[: rest.index("--")] if "--" in rest else rest)
             and not ctx.resilient_parsing
         ):
             from vigo.cli.settings import defaults_for
@@ -70,6 +71,7 @@ app = typer.Typer(
     cls=LazyGroup,
     help="Run commands on a fleet over SSH: planned, guarded, gated on health, written down.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _EX_SOFTWARE = 70
 _EX_IOERR = 74
 _INTERRUPTED = 130
+_COMPLETE = "--complete"
+"""What a shell asks with at each press of a key: typer is not loaded for that."""
 _YOUNG_MAX = 50_000
 """Objects made before the garbage collector looks at them. At its default of 700 it would walk all that is imported, which
 stays, a hundred times before anything runs; a connection's are some 500."""
@@ -27,6 +29,10 @@ def main() -> None:
     """Run the program on `sys.argv` and exit with the documented code."""
     gc.set_threshold(_YOUNG_MAX)
     try:
+        if sys.argv[1:2] == [_COMPLETE]:
+            from vigo.cli.completing import complete
+
+            sys.exit(complete(sys.argv[2:]))
         from vigo.cli.console import Console
 
         console = Console.of_process()

@@ -32,6 +32,7 @@ _GUARD = "a guard is passed for one run, by a flag that one can see"
 _ONE_RUN = "says what one run is for"
 _SECRET = "a secret and where it comes from are said for one run"  # noqa: S105 - a reason, no secret
 _CODE = "what is run, or asked, stands on the command line or in a named task"
+_RIGHTS = "another user's rights are asked for by a flag that one can see, or by a named task"
 _TRUST = "whom to trust stands in the inventory or in ssh_config"
 
 _OF_HOSTS: Final = "is said per host in the inventory or in ssh_config, which a default for all would override"
@@ -41,6 +42,8 @@ _NOT_CONFIGURABLE: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("target", "exclude", "target_file", "limit", "seed", "stop_after", "param", "as", "expand"), _ONE_RUN
     ),
+    **dict.fromkeys(("env", "script", "stdin", "shell"), _CODE),
+    **dict.fromkeys(("sudo", "sudo_user", "doas"), _RIGHTS),
     **dict.fromkeys(("only", "host", "gather_ignore", "output_dir"), _ONE_RUN),
     **dict.fromkeys(("user", "port", "identity", "jump", "connect_timeout"), _OF_HOSTS),
     **dict.fromkeys(("dry_run", "no_probe", "preflight"), _ONE_RUN),

@@ -1,0 +1,74 @@
+"""Names of an inventory for completion, in the cache folder: a key press must not cost reading the inventory.
+
+The index belongs to the files that it was made of, each by path, size, time of change and inode; of others it says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an inventory has names for."""
+
+    hosts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    traits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Path -> some of its values."""
+
+
+def stored(inventory: Path, cache: Path) -> Names | None:
+    """Return the names in the cache; None when there are none, or they are of other files than now."""
+    try:
+        key, hosts, groups, tasks, traits = json.loads(_place(inventory, cache).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if key != _key(inventory):
+        return None
+    return Names(tuple(hosts), tuple(groups), tuple(tasks), {path: tuple(values) for path, values in traits.items()})
+
+
+def store(inventory: Path, cache: Path, names: Names) -> None:
+    """Keep names for the inventory as it is now; a cache that cannot be written is none."""
+    place = _place(inventory, cache)
+    draft = place.with_name(f"{place.name}.{os.getpid()}")
+    text = json.dumps([_key(inventory), names.hosts, names.groups, names.tasks, names.traits])
+    with suppress(OSError):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(place)
+
+
+def _place(inventory: Path, cache: Path) -> Path:
+    return (
+        cache
+        / f"names-{hashlib.sha256(str(inventory.absolute()).encode(errors='surrogateescape')).hexdigest()[:32]}.json"
+    )
+
+
+def _key(inventory: Path) -> list[list[object]]:
+    return [_identity(path) for path in (inventory, *_inside(inventory))]
+
+
+def _inside(inventory: Path) -> Iterable[Path]:
+    with suppress(OSError):
+        return sorted(path for path in inventory.iterdir() if path.name.endswith(_SUFFIXES))
+    return ()
+
+
+def _identity(path: Path) -> list[object]:
+    try:
+        status = path.stat()
+    except OSError:
+        return [str(path)]
+    return [str(path), status.st_size, status.st_mtime_ns, status.st_ino]
