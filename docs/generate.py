@@ -22,7 +22,6 @@ from __future__ import annotations
 from typing import Final
 
 # fmt: off
-# ruff: noqa: E501 - a line for each command
 TABLE: Final[dict[str, tuple[dict[str, str | None], tuple[str, ...]]]] = {
 '''
 _MAN_HEAD = r""".TH VIGO 1 "" "vigo" "User Commands"

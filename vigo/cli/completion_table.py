@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 # fmt: off
-# ruff: noqa: E501 - a line for each command
 TABLE: Final[dict[str, tuple[dict[str, str | None], tuple[str, ...]]]] = {
     "": ({"-h": None, "--help": None, "--version": None}, ("task", "inventory", "keys", "traits", "guard", "audit", "config", "lab", "query", "completion", "doctor")),
     "task": ({"-h": None, "--help": None}, ("run", "push", "status", "report", "list", "cancel", "resume", "rerun", "rollback")),
