@@ -29,26 +29,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 _SHEBANG = b"#!"
 _PROGRAM = b"\x7fELF"
-_SHELLS = frozenset(
-    (
-        "sh",
-        "bash",
-        "dash",
-        "ash",
-        "ksh",
-        "ksh93",
-        "mksh",
-        "zsh",
-        "rbash",
-        "fish",
-        "csh",
-        "tcsh",
-        "yash",
-        "posh",
-        "oksh",
-        "lksh",
-    )
-)
+SHELLS = frozenset({
+    "sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "zsh", "rbash", "fish", "csh", "tcsh", "yash", "posh", "oksh",
+    "lksh",
+})  # fmt: skip
+"""Programs that read a script as a shell does."""
 _DIGEST_SHOWN = 12
 
 
@@ -82,12 +67,12 @@ class Script:
         names = [word.removeprefix("-S").rsplit("/", 1)[-1] for word in words if "=" not in word]
         names = [name for name in names if name and not name.startswith("-") and name not in ("env", "busybox")]
         # A shell anywhere in the line is what reads the script, whatever starts it.
-        return next((name for name in names if name in _SHELLS), names[0] if names else words[0])
+        return next((name for name in names if name in SHELLS), names[0] if names else words[0])
 
     @property
     def is_shell(self) -> bool:
         """Whether the guards can read it as what it is."""
-        return self.language in _SHELLS
+        return self.language in SHELLS
 
     @property
     def shown(self) -> str:

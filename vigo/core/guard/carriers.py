@@ -5,30 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from vigo.core.given import SHELLS
 from vigo.core.guard.call import Call
 from vigo.core.guard.options import Arity, split
 from vigo.core.guard.words import HOLE, Word
-
-SHELLS = frozenset(
-    {
-        "sh",
-        "bash",
-        "dash",
-        "ash",
-        "ksh",
-        "ksh93",
-        "mksh",
-        "zsh",
-        "rbash",
-        "fish",
-        "csh",
-        "tcsh",
-        "yash",
-        "posh",
-        "oksh",
-        "lksh",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
