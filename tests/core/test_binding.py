@@ -25,7 +25,6 @@ from vigo.core.binding import (
     render,
     rollback_command,
     secrets_of,
-    texts_digest,
     url_for,
     urls,
     with_data,
@@ -42,6 +41,7 @@ from vigo.core.payload import from_payload, to_payload
 from vigo.core.placeholders import read_url
 from vigo.core.plan import Policy
 from vigo.core.tasks import TEXT_BYTES_MAX, read_task
+from vigo.core.texts import texts_digest
 
 WEB = Host("web-01", "u", address="192.168.56.11", traits={"rack": "r 1", "slot": 3, "ssd": True, "ips": ("a",)})
 

@@ -30,6 +30,7 @@ from vigo.core.push import (
     read_remote,
     split,
 )
+from vigo.core.texts import texts_digest
 
 SHA = "ab" * 32
 WEB = Host("web-01", "u1", address="10.0.0.1", traits={"app.dir": "/opt/app", "zones": ("a", "b")})
@@ -277,4 +278,4 @@ def test_a_placement_is_shown_and_counted_as_it_is_written() -> None:
     """It has no data beside its line."""
     placement = Placement("put a /etc/x", "/etc/x", 0o644, 1, "ab" * 32)
     assert placement.shown == "put a /etc/x"
-    assert binding.texts_digest({"web-01": placement}) != binding.texts_digest({"web-02": placement})
+    assert texts_digest({"web-01": placement}) != texts_digest({"web-02": placement})

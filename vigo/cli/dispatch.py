@@ -35,6 +35,7 @@ from vigo.core.model import Overrides
 from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.core.shape import HostOrder
+from vigo.core.texts import texts_digest
 from vigo.render.machine import dump
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, warning_text
 
@@ -135,7 +136,7 @@ def prepare(
         parent=origin.parent,
         relation=origin.relation,
         reach=request.reach.record(),
-        texts_sha256=binding.texts_digest(errand.texts),
+        texts_sha256=texts_digest(errand.texts),
         push=subject.bound.push,
         given=subject.bound.given,
     )

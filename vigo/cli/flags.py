@@ -250,3 +250,20 @@ HealthCheckBaseline: TypeAlias = Annotated[
     bool,
     typer.Option("--health-check-baseline", help="Probe before the first batch too: do not start on a sick service."),
 ]
+Local: TypeAlias = Annotated[str, typer.Argument(metavar="LOCAL", help="The file here; pack a directory first.")]
+Remote: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="REMOTE",
+        help="Its path on the hosts, absolute or from the login's home; with / at the end, the directory for it.",
+    ),
+]
+Mode: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="OCTAL", help="Permissions there: 0644.  [default: those of LOCAL]")
+]
+NoReplace: TypeAlias = Annotated[
+    bool, typer.Option("--no-replace", help="Fail on a host that has something at REMOTE already.")
+]
+Verify: TypeAlias = Annotated[
+    bool, typer.Option("--verify", help="Read the bytes back and digest them before the file gets its name.")
+]

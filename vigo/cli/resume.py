@@ -39,6 +39,7 @@ from vigo.core.inventory import Inventory
 from vigo.core.plan import Plan
 from vigo.core.ranges import fold
 from vigo.core.rollout import Run
+from vigo.core.texts import texts_digest
 from vigo.render.live import next_commands
 from vigo.render.remains import remains_text
 
@@ -162,7 +163,7 @@ def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console)
         progress=asked.progress,
         results=asked.results,
     )
-    if opening.texts_sha256 != binding.texts_digest(errand.texts):
+    if opening.texts_sha256 != texts_digest(errand.texts):
         raise ConfigError(
             f"{inventory.source}: with its traits and addresses of today the command of the task is another one for some"
             " hosts; put them back, or start a new task with `vigo task rerun`"

@@ -109,23 +109,11 @@ def run(
 
 @app.command(epilog="Example: vigo task push app.conf /etc/app/ --target '@prod.web' --batch-size 1,25%")
 def push(
-    local: Annotated[str, typer.Argument(metavar="LOCAL", help="The file here; pack a directory first.")],
-    remote: Annotated[
-        str,
-        typer.Argument(
-            metavar="REMOTE",
-            help="Its path on the hosts, absolute or from the login's home; with / at the end, the directory for it.",
-        ),
-    ],
-    mode: Annotated[
-        str | None, typer.Option(metavar="OCTAL", help="Permissions there: 0644.  [default: those of LOCAL]")
-    ] = None,
-    no_replace: Annotated[
-        bool, typer.Option("--no-replace", help="Fail on a host that has something at REMOTE already.")
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read the bytes back and digest them before the file gets its name.")
-    ] = False,
+    local: flags.Local,
+    remote: flags.Remote,
+    mode: flags.Mode = None,
+    no_replace: flags.NoReplace = False,
+    verify: flags.Verify = False,
     targets: flags.Target = None,
     excludes: flags.Exclude = None,
     target_files: flags.TargetFile = None,

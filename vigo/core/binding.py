@@ -10,14 +10,13 @@ Rule 4: what the journal holds is enough to render again, secrets aside: templat
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError, VigoError
 from vigo.core.events import TaskDispatched
-from vigo.core.given import Given
+from vigo.core.given import Given, check_slots, filled
 from vigo.core.guard import Act, Content, Placement, Text
 from vigo.core.health import parse_health_url
 from vigo.core.model import Host
@@ -28,12 +27,13 @@ from vigo.core.placeholders import (
     Template,
     fault_of_url,
     fill_command,
+    fill_path,
     fill_url,
     literal,
     read_command,
     read_url,
 )
-from vigo.core.push import Push, fill_path
+from vigo.core.push import Push
 from vigo.core.tasks import TEXT_BYTES_MAX, NamedTask
 from vigo.core.traits import text as text_of
 
@@ -243,30 +243,6 @@ def render(bound: Bound, host: Host) -> Text:
     return _text(bound, {**bound.values, **of_host}, f"host {host.name}: ")
 
 
-def texts_digest(texts: Mapping[str, Act]) -> str:
-    """Return the hex SHA-256 over each host's name and what travels to it, in order; no secret is in it.
-
-    The name goes in with its length before it and the text as its own SHA-256, so that no two mappings read alike.
-    """
-    whole = hashlib.sha256()
-    seen: dict[str, bytes] = {}
-    for host, text in texts.items():
-        name = host.encode()
-        told = _told(text)
-        if told not in seen:
-            seen[told] = hashlib.sha256(told.encode()).digest()
-        whole.update(b"%d:%b" % (len(name), name) + seen[told])
-    return whole.hexdigest()
-
-
-def _told(act: Act) -> str:
-    """Return the text that travels, and the digest of what goes with it."""
-    if isinstance(act, Placement):
-        return act.wire
-    given = act.given.script or act.given.stdin
-    return act.wire if given is None else f"{act.wire}\0{given.sha256}"
-
-
 def urls(templates: Iterable[Template], bound: Bound) -> tuple[str, ...]:
     """Return a named task's health check URLs for the record: params filled in, `{{ host }}` and the like still standing.
 
@@ -371,40 +347,19 @@ def _unknown(whence: str, name: str, way_out: str) -> UsageError:
 
 def _settled(bound: Bound) -> Bound:
     if bound.fills:
-        _check_given(bound)
+        check_slots(bound.given, bound.whence, bound.values.keys(), bound.secret_params)
     is_per_host = any(slot.is_per_host for slot in bound.slots)
     return bound if is_per_host else replace(bound, text=_text(bound, bound.values, ""))
 
 
-def _check_given(bound: Bound) -> None:
-    """Refuse a placeholder in variables and arguments that nothing fills in, or that is secret: they are on record."""
-    for text in bound.given.fillable:
-        for slot in read_url(text).slots:
-            if slot.name in bound.secret_params:
-                raise UsageError(
-                    f"{bound.whence}: {{{{ {slot.name} }}}} is secret, and a variable's value is on record; write it into"
-                    " the command"
-                )
-            if slot.name not in bound.values and not slot.is_per_host:
-                raise _unknown(bound.whence, slot.name, "write host, address or trait.PATH, or a param of the task")
-
-
-def _filled(bound: Bound, values: Mapping[str, str]) -> Given:
-    """Return what the command is given, with the values in it."""
-    given = bound.given
-    if not bound.fills:
-        return given
-
-    def fill(text: str) -> str:
-        return fill_path(read_url(text), values)
-
-    script = given.script and replace(given.script, args=tuple(map(fill, given.script.args)))
-    return replace(given, env=tuple((name, fill(value)) for name, value in given.env), script=script)
-
-
 def _text(bound: Bound, values: Mapping[str, str], whose: str) -> Text:
     words = {name: f'"${variable_of(name)}"' for name in bound.secret_params}
-    text = Text(fill_command(bound.command, values, words=words), bound.secrets, _filled(bound, values), bound.data)
+    text = Text(
+        fill_command(bound.command, values, words=words),
+        bound.secrets,
+        filled(bound.given, values) if bound.fills else bound.given,
+        bound.data,
+    )
     plain = replace(text, data=b"")
     size = max(len(plain.judged.encode()), len(plain.wire.encode()))
     if size > TEXT_BYTES_MAX:

@@ -9,13 +9,13 @@ digest, and whoever runs the task again has to have the same bytes again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vigo.core.errors import UsageError
 from vigo.core.params import fault_of_text
-from vigo.core.placeholders import quote
+from vigo.core.placeholders import fill_path, quote, read_url
 
 SCRIPT_BYTES_MAX = 1024 * 1024
 INPUT_BYTES_MAX = 16 * 1024 * 1024
@@ -182,3 +182,31 @@ def read_interpreter(name: str, data: bytes) -> tuple[str, ...]:
 def changed(what: str, then: str, now: str) -> str:
     """Say that a file is not the one of the record."""
     return f"{what} (sha256 {now[:_DIGEST_SHOWN]}…, then {then[:_DIGEST_SHOWN]}…)"
+
+
+def check_slots(given: Given, whence: str, known: Collection[str], secret: Collection[str]) -> None:
+    """Refuse a placeholder in variables and arguments that nothing fills in, or that is secret: they are on record.
+
+    `known` are the names that have values beside those of each host. Raises UsageError with `whence` in front.
+    """
+    for text in given.fillable:
+        for slot in read_url(text).slots:
+            if slot.name in secret:
+                raise UsageError(
+                    f"{whence}: {{{{ {slot.name} }}}} is secret, and a variable's value is on record; write it into"
+                    " the command"
+                )
+            if slot.name not in known and not slot.is_per_host:
+                raise UsageError(
+                    f"{whence}: {{{{ {slot.name} }}}} has no value; write host, address or trait.PATH, or a param of the task"
+                )
+
+
+def filled(given: Given, values: Mapping[str, str]) -> Given:
+    """Return the same with the values in the places of the placeholders."""
+
+    def fill(text: str) -> str:
+        return fill_path(read_url(text), values)
+
+    script = given.script and replace(given.script, args=tuple(map(fill, given.script.args)))
+    return replace(given, env=tuple((name, fill(value)) for name, value in given.env), script=script)

@@ -160,3 +160,8 @@ def _parts(text: str, found: list[re.Match[str]], slots: list[Slot]) -> tuple[Pa
         parts += [text[at : match.start()], slot]
         at = match.end()
     return tuple(part for part in [*parts, text[at:]] if part)
+
+
+def fill_path(template: Template, values: Mapping[str, str]) -> str:
+    """Put each value in as it is; what comes out is checked, and judged by the guards, as a whole."""
+    return "".join(part if isinstance(part, str) else values[part.name] for part in template.parts)

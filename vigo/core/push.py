@@ -8,7 +8,6 @@ directory, under the local name"; whether a directory stands there is never gues
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vigo.core.errors import UsageError
@@ -113,11 +112,6 @@ def split(path: str) -> tuple[str, str]:
 def join(directory: str, name: str) -> str:
     """Return the path of a name in a directory."""
     return f"{directory.rstrip('/')}/{name}"
-
-
-def fill_path(template: Template, values: Mapping[str, str]) -> str:
-    """Put each value in as it is; what comes out is checked, and judged by the guards, as a whole."""
-    return "".join(part if isinstance(part, str) else values[part.name] for part in template.parts)
 
 
 def parse_mode(text: str) -> int:

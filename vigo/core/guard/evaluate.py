@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import assert_never
 
-from vigo.core.guard import expand, quiet
+from vigo.core.guard import expand, quiet, redirections
 from vigo.core.guard.assignments import assign_text
 from vigo.core.guard.pieces import OverBudget
-from vigo.core.guard.prescan import HereDoc, scan
-from vigo.core.guard.quiet import ACTING, is_kept
+from vigo.core.guard.prescan import scan
+from vigo.core.guard.quiet import ACTING
 from vigo.core.guard.session import CallPort, Session
 from vigo.core.guard.state import Body, Source, State, meet
 from vigo.core.guard.suppose import suppose
@@ -27,7 +27,6 @@ from vigo.core.guard.syntax import (
     Node,
     Pipeline,
     Program,
-    Redirect,
     Redirected,
     Sequence,
     Subshell,
@@ -133,7 +132,7 @@ class Evaluator:
             case For():
                 return self._for(node, stdin)
             case Function():
-                name = self._text(node.name)
+                name = self.text(node.name)
                 self.state.functions[name] = Body(node.body, self.source)
                 self.calls.defined(name, self._function_text(node), self.source.locate(*node.name), self)
                 return EMPTY
@@ -209,7 +208,7 @@ class Evaluator:
         return concat(*printed)
 
     def _for(self, node: For, stdin: Value | None) -> Value:
-        name = self._text(node.name)
+        name = self.text(node.name)
         values = [field for word in node.words for choice in self.expand(word) for field in choice]
         if not node.words:
             values = list(self.state.args or (HOLE,))
@@ -233,11 +232,11 @@ class Evaluator:
         return concat(*printed) if printed else EMPTY
 
     def _redirected(self, node: Redirected, stdin: Value | None) -> Value:
-        fed = self._input(node.redirects, stdin)
-        heard, self.heard = self.heard, self.heard or self._is_kept(node.redirects)
+        fed = redirections.input_of(self, node.redirects, stdin)
+        heard, self.heard = self.heard, self.heard or redirections.is_heard(self, node.redirects)
         printed = self.node(node.body, fed)
         self.heard = heard
-        return self._output(node.redirects, printed)
+        return redirections.output_of(self, node.redirects, printed)
 
     def _was_seen(self, node: Command) -> bool:
         """Tell whether a command was walked before with all that it depends on, and need not be again."""
@@ -248,7 +247,7 @@ class Evaluator:
             spans = (*node.words, *node.assignments, *(redirect.target for redirect in node.redirects))
             found = (name for span in spans for name in _NAME.findall(self.source.text, *span))
             names = self.session.names[id(node)] = tuple(dict.fromkeys(found))
-        if node.words and self._text(node.words[0]) in self.state.functions:
+        if node.words and self.text(node.words[0]) in self.state.functions:
             return False
         values = tuple(self.state.variables.get(name) for name in names)
         return self.session.passes_over(node, self.state.args, self.turn, self.state.cwd, values)
@@ -260,20 +259,20 @@ class Evaluator:
             self.session.step()
         own: dict[str, Value] = {}
         for span in node.assignments:
-            assign_text(self, self._text(span), span[0], own if node.words else None)
-        fed = self._input(node.redirects, stdin)
+            assign_text(self, self.text(span), span[0], own if node.words else None)
+        fed = redirections.input_of(self, node.redirects, stdin)
         printed: Value = EMPTY
         if node.words:
             kept = {name: self.state.variables.get(name) for name in own}
             self.state.variables.update(own)
-            heard, self.heard = self.heard, self.heard or self._is_kept(node.redirects)
+            heard, self.heard = self.heard, self.heard or redirections.is_heard(self, node.redirects)
             printed = self._called(node, fed)
             self.heard = heard
             for name, value in kept.items():
                 self.state.variables.pop(name, None)
                 if value is not None:
                     self.state.variables[name] = value
-        return self._output(node.redirects, printed)
+        return redirections.output_of(self, node.redirects, printed)
 
     def _called(self, node: Command, stdin: Value | None) -> Value:
         """Call what the words may be; what does nothing but print is passed over where nobody reads it."""
@@ -294,7 +293,7 @@ class Evaluator:
 
     def _is_idle(self, words: tuple[tuple[int, int], ...]) -> bool:
         """Tell from the text alone that a command does nothing but print."""
-        name = self._text(words[0])
+        name = self.text(words[0])
         if name == "printf" and (len(words) == 1 or self.source.text[words[1][0]] in "-$`"):
             return False  # it may set a variable
         return self.calls.idle(name, self)
@@ -307,56 +306,11 @@ class Evaluator:
 
     def expand(self, span: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
         """Expand the word at a place of this text into its fields, one list for each alternative."""
-        return expand.fields(self, self._text(span), span[0])
+        return expand.fields(self, self.text(span), span[0])
 
-    def _text(self, span: tuple[int, int]) -> str:
+    def text(self, span: tuple[int, int]) -> str:
+        """Return what stands at a place of this text."""
         return self.source.text[span[0] : span[1]]
-
-    # -- redirections ------------------------------------------------------------------------------------------------
-
-    def _input(self, redirects: tuple[Redirect, ...], stdin: Value | None) -> Value | None:
-        for redirect in redirects:
-            if redirect.fd not in {None, 0}:
-                continue
-            if redirect.here is not None:
-                stdin = self._here_doc(redirect.here)
-            elif redirect.operator == "<<<":
-                stdin = concat(expand.single(self, self._text(redirect.target), redirect.target[0]), ("\n",))
-            elif redirect.operator == "<":
-                words = self._targets(redirect)
-                stdin = join(*(self.calls.contents(word, self) for word in words))
-        return stdin
-
-    def _here_doc(self, here: HereDoc) -> Value:
-        raw = self.source.text[here.start : here.end]
-        if here.tabs:
-            raw = re.sub(r"(?m)^\t+", "", raw)
-        return (raw,) if here.literal else expand.body(self, raw, here.start)
-
-    def _is_kept(self, redirects: tuple[Redirect, ...]) -> bool:
-        """Tell whether what is printed may get into a file that somebody reads."""
-        return any(
-            redirect.fd in {None, 1} and is_kept(redirect, self._text(redirect.target)) for redirect in redirects
-        )
-
-    def _targets(self, redirect: Redirect) -> list[Word]:
-        where = self.source.locate(*redirect.target)
-        raw = self._text(redirect.target)
-        return [Word(text, where) for text in expand.single(self, raw, redirect.target[0])]
-
-    def _output(self, redirects: tuple[Redirect, ...], printed: Value) -> Value:
-        for redirect in redirects:
-            if redirect.operator not in {">", ">>", ">|", "&>", "&>>", ">&"}:
-                continue
-            targets = self._targets(redirect)
-            if redirect.operator == ">&" and all(word.text.isdigit() or word.text == "-" for word in targets):
-                printed = EMPTY if redirect.fd in {None, 1} and targets[0].text != "1" else printed
-                continue
-            standard = redirect.fd in {None, 1}
-            for word in targets:
-                self.calls.written(word, printed if standard else EMPTY, redirect.operator, self)
-            printed = EMPTY if standard else printed
-        return printed
 
     # -- expand.Scope ------------------------------------------------------------------------------------------------
 
