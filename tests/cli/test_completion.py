@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from statistics import median
 
+import pexpect
 import pytest
 
 from tests.cli.conftest import Vigo
 from vigo.cli.completing import split
 
 
-def offered(vigo: Vigo, line: str, breaks: str = "") -> list[str]:
-    """Return what is offered for a line of bash that ends at the cursor."""
-    done = vigo("--complete", "bash", breaks, line)
+def offered(vigo: Vigo, line: str) -> list[str]:
+    """Return what is offered for a line of bash that ends at the cursor, when the whole word is replaced."""
+    done = vigo("--complete", "bash", split(line)[-1], line)
     assert (done.code, done.err) == (0, "")
     return done.out.splitlines()
 
@@ -72,22 +74,39 @@ def test_the_index_belongs_to_the_files_it_was_made_of(vigo: Vigo) -> None:
     assert offered(vigo, "vigo inventory show ") == []
 
 
-def test_bash_completes_with_the_script(lab: Vigo) -> None:
-    """Real bash, its own word breaks, a target with `@`, `,` and `=` in it."""
-    script = lab("completion", "bash").out
+TYPED = {
+    "--target @prod.w": "--target @prod.web ",
+    "--target=@prod.w": "--target=@prod.web ",
+    "--target db-01.example.com,@prod.w": "--target db-01.example.com,@prod.web ",
+    "--target 'db-01.example.com,@prod.w": "--target 'db-01.example.com,@prod.web' ",
+    "--target '@prod.web and db": "--target '@prod.web and db-01.example.com' ",
+    "--target os.distro=ub": "--target os.distro=ubuntu ",
+    "--batch-s": "--batch-size ",
+}
+
+
+def test_bash_keeps_what_was_typed(lab: Vigo) -> None:
+    """Typed into a real bash on a terminal, with its own word breaks: Tab completes the last term and changes nothing else."""
+    home = lab.home
     program = " ".join(lab.command())
-    ask = (
-        f'vigo() {{ {program} "$@"; }}\ncommand() {{ "$@"; }}\n{script}\n'
-        "COMP_WORDBREAKS=$' \\t\\n\"\\'><=;|&(:@'\n"
-        'try() { COMP_LINE=$1; COMP_POINT=${#1}; COMPREPLY=(); _vigo; echo "${COMPREPLY[*]}"; }\n'
-        "try 'vigo task run x --target db-01.example.com,@prod.w'\ntry 'vigo task run x --target os.distro=ub'\n"
-        "try 'vigo task st'\ncomplete -p vigo\n"
+    (home / "rc").write_text(
+        f'PS1=\'> \'\nvigo() {{ {program} "$@"; }}\ncommand() {{ "$@"; }}\n{lab("completion", "bash").out}\n'
+        "bind 'set enable-bracketed-paste off'\nshow() { printf '<%s>\\n' \"$READLINE_LINE\"; }\n"
+        "bind -x '\"\\C-g\": show'\n"
     )
-    done = subprocess.run(
-        ["bash", "--norc", "-c", ask], env=lab.env, cwd=lab.home, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[:3] == ["prod.web", "ubuntu", "status"], done
-    assert "-F _vigo vigo" in done.stdout
+    child = pexpect.spawn(
+        "bash", ["--noprofile", "--rcfile", "rc", "-i"], env=lab.env | {"TERM": "dumb"}, cwd=str(home), encoding="utf-8",
+        timeout=30, dimensions=(24, 300),
+    )  # fmt: skip
+    child.expect_exact("> ")
+    for typed, completed in TYPED.items():
+        line = f"vigo task run x {typed}"
+        child.send(f"{line}\t\x07")
+        child.expect(r"<(vigo [^>]*)>")
+        assert isinstance(child.match, re.Match)
+        assert child.match[1] == f"vigo task run x {completed}"
+        child.send("\x15")
+    child.close(force=True)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
@@ -119,7 +138,7 @@ def test_a_line_is_split_as_far_as_it_goes(line: str, words: list[str]) -> None:
 def test_a_key_press_costs_less_than_asking_for_the_version(vigo: Vigo) -> None:
     """With ten thousand hosts and a warm index: at most 1.8 times, by the median of seven."""
     (vigo.home / "inventory.yaml").write_text("hosts:\n" + "".join(f"  web-{n:05}: {{}}\n" for n in range(10_000)))
-    ask = ("--complete", "bash", "", "vigo task run x --target web-0999")
+    ask = ("--complete", "bash", "web-0999", "vigo task run x --target web-0999")
     assert len(vigo(*ask).out.splitlines()) == 10
 
     def cost(*args: str) -> float:

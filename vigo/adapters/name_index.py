@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,16 +33,16 @@ def stored(inventory: Path, cache: Path) -> Names | None:
         key, hosts, groups, tasks, traits = json.loads(_place(inventory, cache).read_bytes())
     except (OSError, ValueError):
         return None
-    if key != _key(inventory):
+    if key != identity(inventory):
         return None
     return Names(tuple(hosts), tuple(groups), tuple(tasks), {path: tuple(values) for path, values in traits.items()})
 
 
-def store(inventory: Path, cache: Path, names: Names) -> None:
-    """Keep names for the inventory as it is now; a cache that cannot be written is none."""
+def store(inventory: Path, cache: Path, names: Names, files: Sequence[Sequence[object]]) -> None:
+    """Keep names of an inventory whose files were these; a cache that cannot be written is none."""
     place = _place(inventory, cache)
     draft = place.with_name(f"{place.name}.{os.getpid()}")
-    text = json.dumps([_key(inventory), names.hosts, names.groups, names.tasks, names.traits])
+    text = json.dumps([files, names.hosts, names.groups, names.tasks, names.traits])
     with suppress(OSError):
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.write_text(text, encoding="utf-8")
@@ -56,7 +56,8 @@ def _place(inventory: Path, cache: Path) -> Path:
     )
 
 
-def _key(inventory: Path) -> list[list[object]]:
+def identity(inventory: Path) -> list[list[object]]:
+    """Return what tells the inventory's files from others and from earlier ones: path, size, time of change and inode."""
     return [_identity(path) for path in (inventory, *_inside(inventory))]
 
 

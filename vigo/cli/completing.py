@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from vigo.adapters.name_index import Names, store, stored
+from vigo.adapters.name_index import Names, identity, store, stored
 from vigo.adapters.places import cache_folder
 from vigo.cli.completion_table import TABLE
 from vigo.core.errors import VigoError
@@ -34,18 +34,20 @@ _WORD_KINDS = {
 def complete(args: Sequence[str]) -> int:
     """Print the candidates for the last word, one a line. Whatever goes wrong, there are none.
 
-    `args` is the shell's name, then for bash its word breaks and the line up to the cursor, for others the words.
+    `args` is the shell's name, then for bash the text that it is going to replace and the line up to the cursor, for
+    others the words.
     """
     shell, *rest = args or [""]
-    breaks, words = "", list(rest)
+    words = list(rest)
+    replaced = words[-1] if words else ""
     if shell == "bash":
-        breaks, line = (*rest, "", "")[:2]
+        replaced, line = (*rest, "", "")[:2]
         words = split(line)[1:]
     try:
         found = list(candidates(words or [""]))[:SHOWN_MAX]
     except VigoError:
         found = []
-    cut = _cut(words[-1] if words else "", breaks)
+    cut = _cut(words[-1] if words else "", replaced)
     sys.stdout.write("".join(f"{word[cut:]}\n" for word in found if "\n" not in word))
     return 0
 
@@ -96,9 +98,9 @@ def split(line: str) -> list[str]:
     return [*words, word]
 
 
-def _cut(word: str, breaks: str) -> int:
-    """Return how much of the word stands before what bash takes for the word."""
-    return max((word.rfind(sign) + 1 for sign in breaks if not sign.isspace() and sign not in "'\""), default=0)
+def _cut(word: str, replaced: str) -> int:
+    """Return how much of the word stands before what bash is going to replace: after a sign it breaks at, or a quote."""
+    return len(word) - len(replaced) if word.endswith(replaced) else 0
 
 
 def _values(flag: str, kind: str, current: str, inventory: str | None) -> Iterator[str]:
@@ -156,8 +158,11 @@ def _names(inventory: str | None) -> Names:
     if known is None:
         from vigo.cli.naming import names_of
 
+        before = identity(
+            path
+        )  # of the files as they are now: a change while they are read makes the index a stale one
         known = names_of(path)
-        store(path, cache, known)
+        store(path, cache, known, before)
     return known
 
 

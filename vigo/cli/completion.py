@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _BASH = r"""_vigo() {
     local IFS=$'\n'
-    COMPREPLY=($(command vigo --complete bash "$COMP_WORDBREAKS" "${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
+    COMPREPLY=($(command vigo --complete bash "$2" "${COMP_LINE:0:COMP_POINT}" 2>/dev/null))
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
     return 0
 }

@@ -52,6 +52,6 @@ TABLE: Final[dict[str, tuple[dict[str, str | None], tuple[str, ...]]]] = {
     "lab break": ({"-h": None, "--help": None}, ()),
     "lab heal": ({"-h": None, "--help": None}, ()),
     "query": ({"-h": None, "--help": None, "--target": "", "--exclude": "", "--count": None, "--inventory": "", "-i": "", "--output": "text|json|jsonl|tsv", "-o": "text|json|jsonl|tsv"}, ()),
-    "completion": ({"-h": None, "--help": None, "--install-completion": None, "--show-completion": None}, ()),
+    "completion": ({"-h": None, "--help": None}, ()),
     "doctor": ({"-h": None, "--help": None, "--connect-timeout": "", "--user": "", "--port": "", "--identity": "", "--jump": "", "--ssh-option": "", "--ssh-config": "", "--inventory": "", "-i": "", "--output": "text|json|jsonl|tsv", "-o": "text|json|jsonl|tsv"}, ()),
 }
