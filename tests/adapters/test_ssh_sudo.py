@@ -154,6 +154,26 @@ def test_a_wrong_password_is_given_once_and_the_host_is_not_reached(sshd_farm: F
     assert not Path(touched).exists()
 
 
+@pytest.mark.faults
+def test_a_wrong_password_costs_what_the_host_waits_and_no_more(sshd_farm: Farm, server: Server) -> None:
+    """PAM keeps a wrong password waiting, some two seconds by default; where it does not, it is told at once."""
+    service = Path(f"/etc/pam.d/vigo-test-{os.getpid()}")
+    took_s: dict[str, float] = {}
+    try:
+        for word in ("", " nodelay"):
+            service.write_text(f"auth required pam_unix.so{word}\naccount required pam_unix.so\n")
+            with sudoer(sshd_farm, password=RIGHT, more=f",pam_service={service.name}") as user:
+                host = sshd_farm.host(server, user=user)
+                run(sshd_farm, host, "true", password=RIGHT)
+                began = monotonic()
+                refused(run(sshd_farm, host, "true", password=WRONG), Reason.AUTH, "refused the password")
+                took_s[word] = monotonic() - began
+    finally:
+        service.unlink(missing_ok=True)
+    print(f"a wrong password was told after {took_s['']:.2f} s, without PAM's delay {took_s[' nodelay']:.2f} s")
+    assert took_s[" nodelay"] * 2 < took_s[""]
+
+
 def test_a_password_that_is_not_wanted_is_not_given(sshd_farm: Farm, server: Server) -> None:
     """NOPASSWD: even a wrong one does no harm, because nobody asks for it."""
     with sudoer(sshd_farm) as user:

@@ -52,6 +52,22 @@ def test_every_host_gets_the_same_input(lab: Vigo) -> None:
     )
 
 
+def test_a_program_that_insists_gets_a_terminal(lab: Vigo) -> None:
+    """Both streams are one, the exit code is the command's, and the deadline ends what runs in it."""
+    dry = lab("task", "run", "top", "--pty", "--target", "web-01*", "--dry-run", "--no-probe")
+    assert "in a terminal: what it writes to stderr comes with stdout (--pty)" in dry.err
+    done = lab(
+        "task", "run", "test -t 0 && echo out; echo err >&2; exit 3", "--pty", "--target", "web-01*", "-o", "json"
+    )
+    [host] = done.json()["hosts"]
+    assert (host["exit_code"], host["stdout"]["text"], host["stderr"]["text"]) == (3, "out\nerr\n", "")
+    late = lab("task", "run", "sleep 600", "--pty", "--timeout", "1", "--target", "web-01*", "-o", "json")
+    [host] = late.json()["hosts"]
+    assert (host["outcome"], host["kill"]) == ("timeout", "killed")
+    both = lab("task", "run", "cat", "--pty", "--stdin", "-", "--target", "web-01*", stdin="x")
+    assert (both.code, "--pty: goes without --stdin" in both.err) == (2, True), both.err
+
+
 @pytest.mark.parametrize(
     ("args", "files"),
     [

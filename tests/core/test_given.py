@@ -115,7 +115,7 @@ def test_what_is_given_is_shown_in_one_line() -> None:
 
 def test_checks_and_rollbacks_have_the_variables_and_the_shell_alone() -> None:
     """They are commands of their own."""
-    given = Given((("A", "1"),), Shell.BASH, script("/bin/sh", args=("x",)), Input("-", "", 0, ""))
+    given = Given((("A", "1"),), Shell.BASH, script("/bin/sh", args=("x",)), Input("-", "", 0, ""), has_terminal=True)
     assert given.beside == Given((("A", "1"),), Shell.BASH)
     assert given.fillable == ("1", "x")
     assert given.beside.fillable == ("1",)

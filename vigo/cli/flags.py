@@ -139,6 +139,9 @@ Stdin: TypeAlias = Annotated[
 Shell: TypeAlias = Annotated[
     given.Shell | None, typer.Option("--shell", help="Run the command by this shell.  [default: the host's /bin/sh]")
 ]
+Pty: TypeAlias = Annotated[
+    bool, typer.Option("--pty", help="Run the command in a terminal, for programs that insist on one.")
+]
 
 Timeout: TypeAlias = Annotated[
     str | None,

@@ -30,13 +30,18 @@ _OWN = "-"
 
 def given_of(request: Request) -> tuple[Given, bytes]:
     """Read the flags, and the bytes of the script or of the input. Raises UsageError."""
-    given = Given(parse_env(request.env), None if request.shell is None else parse_shell(request.shell))
+    shell = None if request.shell is None else parse_shell(request.shell)
+    given = Given(parse_env(request.env), shell, has_terminal=request.pty)
     if request.script is not None:
         _check_script_flags(request)
         data = _script(request.script)
         return replace(given, script=_described(request.script, data, request.words)), data
     if request.stdin is None:
         return given, b""
+    if request.pty:
+        raise UsageError(
+            "--pty: goes without --stdin, which a terminal would change; push a file and have it read there"
+        )
     if request.stdin == _OWN and _OWN in request.target_files:
         raise UsageError("--stdin - and --target-file -: there is one standard input; write one of them to a file")
     data = _own() if request.stdin == _OWN else _read(request.stdin, "--stdin", INPUT_BYTES_MAX)

@@ -92,6 +92,7 @@ class Request:
     shell: str | None = None
     script: str | None = None
     stdin: str | None = None
+    pty: bool = False
     inventory: str | None = None
     accept_new_host_keys: bool = False
     progress: str = "auto"

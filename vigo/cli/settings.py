@@ -42,7 +42,7 @@ _NOT_CONFIGURABLE: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("target", "exclude", "target_file", "limit", "seed", "stop_after", "param", "as", "expand"), _ONE_RUN
     ),
-    **dict.fromkeys(("env", "script", "stdin", "shell"), _CODE),
+    **dict.fromkeys(("env", "script", "stdin", "shell", "pty"), _CODE),
     **dict.fromkeys(("sudo", "sudo_user", "doas"), _RIGHTS),
     **dict.fromkeys(("only", "host", "gather_ignore", "output_dir"), _ONE_RUN),
     **dict.fromkeys(("user", "port", "identity", "jump", "connect_timeout"), _OF_HOSTS),

@@ -86,6 +86,7 @@ def run(
     script: flags.Script = None,
     stdin: flags.Stdin = None,
     shell: flags.Shell = None,
+    pty: flags.Pty = False,
     inventory: flags.Inventory = None,
     accept_new_host_keys: flags.AcceptNewHostKeys = False,
     progress: flags.Follow = Progress.AUTO,

@@ -113,11 +113,13 @@ class Given:
     script: Script | None = None
     """With one there is no command."""
     stdin: Input | None = None
+    has_terminal: bool = False
+    """Whether it runs in a terminal, which merges both streams."""
 
     @property
     def beside(self) -> Given:
         """What a health check or a rollback of the same task is given."""
-        return replace(self, script=None, stdin=None)
+        return replace(self, script=None, stdin=None, has_terminal=False)
 
     @property
     def fillable(self) -> tuple[str, ...]:

@@ -137,6 +137,7 @@ def _given_payload(given: Given) -> Payload:
         "shell": given.shell and given.shell.value,
         "script": given.script and _plain_fields(given.script),
         "stdin": given.stdin and _plain_fields(given.stdin),
+        **({"has_terminal": True} if given.has_terminal else {}),
     }
 
 
@@ -147,6 +148,7 @@ def _read_given(payload: Mapping[str, Any]) -> Given:
         shell=None if shell is None else Shell(shell),
         script=None if script is None else Script(**_frozen_fields(script)),
         stdin=None if stdin is None else Input(**stdin),
+        has_terminal=payload.get("has_terminal", False),
     )
 
 

@@ -49,6 +49,8 @@ def plan_lines(plan: Plan, texts: Mapping[str, Act], task_name: str | None) -> I
     first = next(iter(texts.values()), None)
     if isinstance(first, Text) and first.given.stdin is not None:
         yield f"standard input: {clean(first.given.stdin.shown)}"
+    if isinstance(first, Text) and first.given.has_terminal:
+        yield "in a terminal: what it writes to stderr comes with stdout (--pty)"
     nice = f", nice {policy.limits.nice}" if policy.limits.nice else ""
     yield f"timeout {_plain(policy.limits.timeout_ms)}, at most {policy.fanout} hosts at once{nice}"
     yield from _stop_lines(policy, total)

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 from vigo.core.events import TaskDispatched
 from vigo.core.gate import GatePolicy
+from vigo.core.given import Given
 from vigo.core.plan import OnStop, Policy
+from vigo.core.privilege import ROOT
 from vigo.core.shape import HostOrder
 
 _LIMITED = re.compile(r"(?P<target>.*) --limit (?P<limit>\d+%?)(?: --seed (?P<seed>-?\d+))?", re.DOTALL)
 _MS_PER_S = 1000
-_LOGIN = {"password": "--ask-password", "passphrase": "--ask-passphrase"}
+_LOGIN = {"password": "--ask-password", "passphrase": "--ask-passphrase", "sudo_password": "--ask-sudo-password"}
 
 
 def command_line(task: TaskDispatched) -> str:
@@ -31,7 +33,7 @@ def _words(task: TaskDispatched) -> Iterator[str]:
         yield from (() if push.replaces else ("--no-replace",))
         yield from ("--verify",) if push.verifies else ()
     else:
-        yield from ("vigo", "task", "run", task.task_name or task.command)
+        yield from ("vigo", "task", "run", *_what(task))
         for name, value in task.params:
             yield from ("--param", f"{name}={'@FILE' if name in task.secret_params else value}")
     limited = _LIMITED.fullmatch(task.target)
@@ -39,6 +41,8 @@ def _words(task: TaskDispatched) -> Iterator[str]:
     yield from ("--limit", limited["limit"]) if limited else ()
     seed = task.policy.shape.seed if task.policy.shape.seed is not None else limited and limited["seed"]
     yield from ("--seed", str(seed)) if seed is not None else ()
+    yield from _beside(task.given)
+    yield from _rights(task.policy)
     yield from _rollout(task.policy)
     yield from _gate(task.policy.gate)
     yield from ("--rollback-command", task.rollback) if task.rollback is not None else ()
@@ -47,6 +51,29 @@ def _words(task: TaskDispatched) -> Iterator[str]:
     for name, value in task.reach:
         yield from (_LOGIN[name],) if name in _LOGIN else (f"--{name.replace('_', '-')}", value)
     yield from ("--inventory", task.inventory) if task.inventory else ()
+    if task.given.script is not None and task.given.script.args:
+        yield from ("--", *task.given.script.args)
+
+
+def _what(task: TaskDispatched) -> Iterator[str]:
+    if task.given.script is not None:
+        yield from ("--script", task.given.script.local)
+    else:
+        yield task.task_name or task.command
+
+
+def _beside(given: Given) -> Iterator[str]:
+    for name, value in given.env:
+        yield from ("--env", f"{name}={value}")
+    yield from ("--shell", given.shell) if given.shell is not None else ()
+    yield from ("--stdin", given.stdin.local) if given.stdin is not None else ()
+    yield from ("--pty",) if given.has_terminal else ()
+
+
+def _rights(policy: Policy) -> Iterator[str]:
+    if policy.privilege is not None:
+        yield f"--{policy.privilege.by}"
+        yield from ("--sudo-user", policy.privilege.user) if policy.privilege.user != ROOT else ()
 
 
 def _rollout(policy: Policy) -> Iterator[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +59,8 @@ def is_hard(text: Text) -> bool:
         Text("systemctl stop $NAME", given=Given((("NAME", "vigo"),))),
         Text("systemctl stop vigo", given=Given(shell=Shell.KSH)),
         Text('eval "$DO"', given=Given((("DO", "rm -rf /srv/vigo"),))),
+        Text("systemctl stop vigo", given=Given(has_terminal=True)),
+        Text("rm -rf /srv/vigo", given=Given(shell=Shell.BASH, has_terminal=True)),
     ],
 )
 def test_nothing_that_is_given_is_a_way_past_the_hard_guard(text: Text) -> None:
@@ -92,9 +97,10 @@ def test_what_only_the_end_of_long_input_could_tell_is_not_trusted() -> None:
         assert finding.rule == "cannot-analyse"
 
 
-def run(text: Text, stdin: bytes = b"") -> bytes:
+def run(text: Text, stdin: bytes = b"", *, check: bool = True) -> bytes:
     """Run what travels as a host does."""
-    return subprocess.run(["/bin/sh", "-c", text.wire], input=stdin, capture_output=True, check=True).stdout
+    env = {name: value for name, value in os.environ.items() if name != "TERM"}
+    return subprocess.run(["/bin/sh", "-c", text.wire], input=stdin, env=env, capture_output=True, check=check).stdout
 
 
 def test_what_travels_does_what_was_asked() -> None:
@@ -111,3 +117,37 @@ def test_what_travels_does_what_was_asked() -> None:
     assert subprocess.run(["ls", left], capture_output=True, check=False).returncode != 0
     assert text.shown == "script a sha256: a 'b c'"
     assert fed("cat", b"x").shown == "cat"
+
+
+def test_a_terminal_is_one_and_changes_neither_words_nor_ends() -> None:
+    """Newlines stay what they are, nothing is echoed, the input is at its end, and nothing of the way there is left."""
+    odd = "it's\n$HOME `x` \\"
+    given = Given((("A", odd),), has_terminal=True)
+    text = Text('printf "%s\\n" "$A"; cat; env | grep -c "^VIGO_"', given=given)
+    assert run(text, check=False).decode() == f"{odd}\n0\n"
+    assert text.shown == f"export A='it'\\''s\n$HOME `x` \\'\n{text.command}"
+    assert run(Text("tty <&1 >/dev/null && tty >/dev/null && stty size && echo $TERM", given=given)) == b"24 80\ndumb\n"
+    assert run(Text("echo ${BASH_VERSION:+bash}", given=replace(given, shell=Shell.BASH))) == b"bash\n"
+    ended = subprocess.run(["/bin/sh", "-c", Text("exit 7", given=given).wire], check=False, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 7
+
+
+def test_a_script_runs_in_a_terminal_too() -> None:
+    """With its arguments, and it is removed after."""
+    body = b'test -t 0 && test -t 1 && echo "$#:$2:${_script-gone}"; ls "$0"\n'
+    text = script(body, args=("a", "b c"))
+    said = run(Text("", given=replace(text.given, has_terminal=True), data=body), body).decode().splitlines()
+    assert said[0] == "2:b c:gone"
+    assert subprocess.run(["ls", said[1]], capture_output=True, check=False).returncode != 0
+
+
+def test_a_host_that_can_make_no_terminal_says_so_and_runs_nothing(tmp_path: Path) -> None:
+    """As busybox's script(1) tells no exit code, it does not do."""
+    (tmp_path / "script").write_text("#!/bin/sh\necho busybox\n")
+    (tmp_path / "script").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", Text("echo ran", given=Given(has_terminal=True)).wire],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (126, "")
+    assert "no script(1) of util-linux" in done.stderr

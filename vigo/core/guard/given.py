@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from vigo.core.given import Given, Script
+from vigo.core.given import Given, Script, Shell
 from vigo.core.guard.judge import explain
 from vigo.core.placeholders import quote
 
@@ -29,6 +29,24 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 cat >"$_script" || exit 126
 """
+_RUN_IN_TERMINAL = """\
+case $(script --version 2>/dev/null) in
+*util-linux*) ;;
+*) echo 'vigo: --pty: this host has no script(1) of util-linux, which makes the terminal; the command did not run' >&2
+   exit 126 ;;
+esac
+export VIGO_TERMINAL VIGO_SHELL="${SHELL-}"
+SHELL=/bin/sh TERM=${TERM:-dumb} script -qec "$_inner" /dev/null
+"""
+"""Runs what is in VIGO_TERMINAL in a terminal of its own, by $_inner."""
+_IN_TERMINAL = """\
+_command=$VIGO_TERMINAL SHELL=$VIGO_SHELL
+unset VIGO_TERMINAL VIGO_SHELL
+[ "$SHELL" ] || unset SHELL
+stty -echo -onlcr cols 80 rows 24
+exec /bin/sh -c "$_command" sh
+"""
+"""What script(1) starts: it takes the operator's words out of the environment, so that no argument list has them."""
 _PROBES = (
     "systemctl stop vigo\n/srv/vigo\n",
     "c3lzdGVtY3RsIHN0b3AgdmlnbwovdXNyL2Jpbi9lbnYgcm0gLXJmIC9zcnYvdmlnbwo=\n",
@@ -43,9 +61,9 @@ def travelling(command: str, given: Given) -> str:
     return _exports(given) + _body(command, given)
 
 
-def script_shown(given: Given) -> str:
-    """Return what is run where a script stands in a command's place, for people."""
-    return _exports(given) + (given.script.shown if given.script else "")
+def shown(command: str, given: Given) -> str:
+    """Return what is run, for people: without the lines that bring a script there or make a terminal."""
+    return _exports(given) + (given.script.shown if given.script else _run_by(command, given.shell))
 
 
 def judged(command: str, given: Given, data: bytes) -> str:
@@ -53,7 +71,7 @@ def judged(command: str, given: Given, data: bytes) -> str:
     if given.script is not None:
         return _exports(given) + _of_script(given.script, data)
     if not data:
-        return travelling(command, given)
+        return _exports(given) + _run_by(command, given.shell)
     shell = given.shell or "sh"
     return _with_input(_exports(given), f"{shell} -c {quote(command)} {shell}", data)
 
@@ -66,10 +84,20 @@ def _body(command: str, given: Given) -> str:
     if given.script is not None:
         words = " ".join(map(quote, given.script.interpreter))
         args = "".join(f" {quote(arg)}" for arg in given.script.args)
+        if given.has_terminal:
+            within = f'set -- "$_script"; unset _script; exec {words} "$1"{args}'
+            return f"{_RUN_SCRIPT}export _script\n{_in_terminal(within)} </dev/null\n"
         return f'{_RUN_SCRIPT}{words} "$_script"{args} </dev/null\n'
-    if given.shell is not None:
-        return f"exec {given.shell} -c {quote(command)} {given.shell}"
-    return command
+    run = _run_by(command, given.shell)
+    return _in_terminal(run) if given.has_terminal else run
+
+
+def _run_by(command: str, shell: Shell | None) -> str:
+    return command if shell is None else f"exec {shell} -c {quote(command)} {shell}"
+
+
+def _in_terminal(text: str) -> str:
+    return f"VIGO_TERMINAL={quote(text)} _inner={quote(_IN_TERMINAL)}\n{_RUN_IN_TERMINAL.rstrip()}"
 
 
 def _of_script(script: Script, data: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, overload
 
 from vigo.core.given import Given
 from vigo.core.guard.finding import Finding, Layer
-from vigo.core.guard.given import judged, script_shown, travelling
+from vigo.core.guard.given import judged, shown, travelling
 from vigo.core.guard.judge import judge
 from vigo.core.model import Host
 from vigo.core.placeholders import quote
@@ -36,7 +36,7 @@ class Text:
     @property
     def shown(self) -> str:
         """What is run, in words for people; secrets stand as variables."""
-        return self.wire if self.given.script is None else script_shown(self.given)
+        return shown(self.command, self.given)
 
     @property
     def judged(self) -> str:
