@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from vigo.core.events import Event, GateChecked, GateOpened, HostFinished, HostStarted, Record, TaskDispatched
 from vigo.core.gate import GatePolicy
@@ -42,7 +43,7 @@ def board() -> str:
         state.hear(host, b"Restarting nginx: waiting for 12 connections to end\n")
     console = Console(record=True, file=io.StringIO(), width=_COLUMNS, force_terminal=True, legacy_windows=False)
     for line in frame(state, epoch_ms(_NOW) + 4_000, _COLUMNS, _LINES, Look(_HINTS)):
-        console.print(line)
+        console.print(Text.assemble(*line.pieces))
     drawn = console.export_svg(title='vigo task run "systemctl restart nginx" --target @prod.web', unique_id="board")
     return _FONT.sub("", drawn)
 

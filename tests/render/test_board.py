@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from time import process_time
 from collections import Counter
 
 import pytest
@@ -32,6 +33,7 @@ from vigo.core.rollout import Run
 from vigo.render import board
 from vigo.render.board import Look, clock, frame, last_line
 from vigo.render.board_state import BoardSink, BoardState, State, epoch_ms
+from vigo.render.line import Line
 
 DONE = HostResult(Outcome.COMPLETE, 42, exit_code=0)
 FAILED = HostResult(Outcome.FAILED, 51, exit_code=3)
@@ -155,7 +157,7 @@ def test_every_screen_is_kept_to(width: int, height: int) -> None:
     """No line too wide and none too many; the state is always there."""
     lines = frame(middle().state, ZERO_MS, width, height, LOOK)
     assert len(lines) <= height
-    assert all(line.cell_len <= width for line in lines)
+    assert all(line.cells <= width for line in lines)
     assert lines[0].plain.startswith("task t1a2b3c4 running"[: width - 1])
 
 
@@ -276,3 +278,41 @@ def test_a_frame_looks_at_no_more_hosts_than_it_shows(monkeypatch: pytest.Monkey
         seen.append(calls)
         assert len(lines) == 24
     assert seen[0] == seen[1] < 100
+
+
+@pytest.mark.parametrize(
+    ("pieces", "width", "dots", "cut"),
+    [
+        ([("abc", "dim"), ("def", "")], 6, "…", "abcdef"),
+        ([("abc", "dim"), ("def", "")], 5, "…", "abcd…"),
+        ([("abc", "dim"), ("def", "")], 3, "…", "ab…"),
+        ([("abc", "dim"), ("def", "")], 4, "", "abcd"),
+        ([("ab", ""), ("あいう", "")], 6, "…", "abあ …"),
+        ([("abc", "")], 0, "…", ""),
+        ([], 3, "…", ""),
+    ],
+)
+def test_a_line_is_cut_where_the_screen_ends(pieces: list[tuple[str, str]], width: int, dots: str, cut: str) -> None:
+    """A character that is two cells wide is not cut in half."""
+    line = Line(*pieces)
+    line.cut(width, dots)
+    assert (line.plain, line.cells <= width) == (cut, True)
+
+
+@pytest.mark.faults
+def test_a_frame_of_a_restless_fleet_costs_what_fits_on_the_screen() -> None:
+    """A screen of 200 by 60, no two neighbours in the same state: ten times the hosts, and no three times the work."""
+    took_ms = {}
+    for count in (1_000, 10_000):
+        told = Told(
+            *(tuple(f"web-{number:05}" for number in range(start, start + 50)) for start in range(0, count, 50))
+        )
+        told.state.cells = [list(State)[number % len(State)] for number in range(count)]
+        best = []
+        for _ in range(9):
+            began = process_time()
+            assert len(frame(told.state, ZERO_MS, 199, 59, LOOK)) <= 59
+            best.append(process_time() - began)
+        took_ms[count] = min(best) * 1000
+    print(f"a frame of 200 by 60: {took_ms[1_000]:.1f} ms for 1,000 hosts, {took_ms[10_000]:.1f} ms for 10,000")
+    assert took_ms[10_000] < 3 * took_ms[1_000]

@@ -8,16 +8,15 @@ Rule 4: when there is not room for all, what the operator may have to act on sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-
-from rich.text import Text
+from itertools import groupby, islice
 
 from vigo.core.events import TaskStatus
 from vigo.core.model import HostResult
 from vigo.render.blocks import header
 from vigo.render.board_state import LINE_BYTES_MAX, BoardState, Budget, State
+from vigo.render.line import Line
 from vigo.render.sanitize import clean
 
 _STYLES = {
@@ -71,7 +70,7 @@ class Look:
         return "..." if self.plain else "…"
 
 
-def frame(state: BoardState, now_ms: int, width: int, height: int, look: Look) -> list[Text]:
+def frame(state: BoardState, now_ms: int, width: int, height: int, look: Look) -> list[Line]:
     """Return at most `height` lines, each at most `width` cells wide."""
     head = [_title(state, now_ms, width), *_small(state, now_ms, width, look)]
     hint = _hint(state, look)
@@ -81,8 +80,7 @@ def frame(state: BoardState, now_ms: int, width: int, height: int, look: Look) -
     body = _body(state, now_ms, width, room, look) if room > 0 else []
     lines = [*head[: max(1, height - len(hint))], *body, *hint][: max(height, 1)]
     for line in lines:
-        line.no_wrap = True
-        line.truncate(width, overflow="ellipsis" if not look.plain else "crop")
+        line.cut(width, "" if look.plain else look.dots)
     return lines
 
 
@@ -105,30 +103,28 @@ def last_line(data: bytes) -> str:
     return clean(said.strip().decode("utf-8", "backslashreplace"))
 
 
-def _hint(state: BoardState, look: Look) -> list[Text]:
+def _hint(state: BoardState, look: Look) -> list[Line]:
     if state.status is not TaskStatus.RUNNING:
         return []
     was_signal = state.cancel is not None and state.cancel.cause.startswith("SIG")
-    return [Text(look.hints[was_signal], "dim")]
+    return [Line((look.hints[was_signal], "dim"))]
 
 
-def _title(state: BoardState, now_ms: int, width: int) -> Text:
+def _title(state: BoardState, now_ms: int, width: int) -> Line:
     until_ms = now_ms if state.status is TaskStatus.RUNNING else state.last_at_ms
-    line = Text.assemble(
-        (f"task {clean(state.task)} ", "bold"),
-        (f"{state.status}", _STATUS_STYLES.get(state.status, "bold red")),
-        f" {clock(until_ms - state.begun_at_ms)}",
-    )
+    line = Line((f"task {clean(state.task)} ", "bold"))
+    line.append(f"{state.status}", _STATUS_STYLES.get(state.status, "bold red"))
+    line.append(f" {clock(until_ms - state.begun_at_ms)}")
     if state.reason:
         line.append(f": {_outside(state.reason, width)}")
     return line
 
 
-def _command(state: BoardState, width: int) -> Text:
+def _command(state: BoardState, width: int) -> Line:
     return _label("command").append(_outside(state.dispatched.command, width))
 
 
-def _small(state: BoardState, now_ms: int, width: int, look: Look) -> Iterator[Text]:
+def _small(state: BoardState, now_ms: int, width: int, look: Look) -> Iterator[Line]:
     """Yield what a screen of a few lines still has: what happens now, and the counts."""
     now = _now(state, now_ms, width)
     if now is not None:
@@ -136,26 +132,25 @@ def _small(state: BoardState, now_ms: int, width: int, look: Look) -> Iterator[T
     yield _counts(state, look)
 
 
-def _now(state: BoardState, now_ms: int, width: int) -> Text | None:
+def _now(state: BoardState, now_ms: int, width: int) -> Line | None:
     if state.status is not TaskStatus.RUNNING:
         return None
     label = _label("now")
     running = _hosts(len(state.running))
     if state.cancel is not None and state.cancel.now:
-        return Text.assemble(label, (f"killing the command on {running} ({clean(state.cancel.cause)})", "bold red"))
+        return label.append(f"killing the command on {running} ({clean(state.cancel.cause)})", "bold red")
     if state.halted is not None:
-        return Text.assemble(label, (f"stopping, {running} to finish: {_outside(state.halted, width)}", "bold yellow"))
+        return label.append(f"stopping, {running} to finish: {_outside(state.halted, width)}", "bold yellow")
     if state.gate is not None:
-        return Text.assemble(label, (_gate(state, now_ms, width), "bold"))
+        return label.append(_gate(state, now_ms, width), "bold")
     if state.pausing is not None:
         left_ms = state.pausing.begun_at_ms + state.pausing.duration_ms - now_ms
-        return Text.assemble(label, (f"pause before batch {state.pausing.batch}: {clock(left_ms + 999)} left", "bold"))
+        return label.append(f"pause before batch {state.pausing.batch}: {clock(left_ms + 999)} left", "bold")
     if state.batch == len(state.batches):
-        return Text.assemble(label, "done")
+        return label.append("done")
     size = len(state.batches[state.batch])
-    return Text.assemble(
-        label, f"batch {state.batch} ({state.batch + 1} of {len(state.batches)}): {state.ended(state.batch)} of {size} ended"
-    )  # fmt: skip
+    ended = f"{state.ended(state.batch)} of {size} ended"
+    return label.append(f"batch {state.batch} ({state.batch + 1} of {len(state.batches)}): {ended}")
 
 
 def _gate(state: BoardState, now_ms: int, width: int) -> str:
@@ -169,7 +164,7 @@ def _gate(state: BoardState, now_ms: int, width: int) -> str:
     return f"{words}, {_outside(gate.answer, width)}" if gate.answer else words
 
 
-def _counts(state: BoardState, look: Look) -> Text:
+def _counts(state: BoardState, look: Look) -> Line:
     line = _label("hosts")
     line.append(f"{len(state.cells)}:")
     for each in State:
@@ -179,7 +174,7 @@ def _counts(state: BoardState, look: Look) -> Text:
     return line
 
 
-def _strip(state: BoardState, width: int, look: Look) -> list[Text]:
+def _strip(state: BoardState, width: int, look: Look) -> list[Line]:
     """Draw the batches that fit, the current one among them; `|` is a gate to come, `=` one that passed."""
     if len(state.batches) == 1 and not state.dispatched.policy.gate.is_set:
         return []
@@ -200,7 +195,7 @@ def _strip(state: BoardState, width: int, look: Look) -> list[Text]:
     return [line]
 
 
-def _append_gate(line: Text, state: BoardState, batch: int | None) -> None:
+def _append_gate(line: Line, state: BoardState, batch: int | None) -> None:
     gate = state.dispatched.policy.gate
     if not gate.is_set or (batch is None and not gate.baseline):
         return
@@ -217,12 +212,12 @@ def _batch_state(state: BoardState, number: int) -> State:
     return State.SKIPPED if state.status is not TaskStatus.RUNNING else State.WAITING
 
 
-def _budgets(state: BoardState, width: int) -> Iterator[Text]:
+def _budgets(state: BoardState, width: int) -> Iterator[Line]:
     for budget in state.budgets:
         yield _bar(budget, width)
 
 
-def _bar(budget: Budget, width: int) -> Text:
+def _bar(budget: Budget, width: int) -> Line:
     line = _label(budget.noun)
     if budget.allowed is None:
         line.append(f"{budget.spent}, no limit")
@@ -236,7 +231,7 @@ def _bar(budget: Budget, width: int) -> Text:
     return line
 
 
-def _body(state: BoardState, now_ms: int, width: int, room: int, look: Look) -> list[Text]:
+def _body(state: BoardState, now_ms: int, width: int, room: int, look: Look) -> list[Line]:
     rows_wanted = len(state.missed) + len(state.running)
     columns = max(1, width)
     grid_wanted = -(-len(state.cells) // columns)
@@ -245,7 +240,7 @@ def _body(state: BoardState, now_ms: int, width: int, room: int, look: Look) -> 
     return [*grid, *_rows(state, now_ms, width, room - len(grid), look)]
 
 
-def _grid(state: BoardState, columns: int, lines: int, look: Look) -> Iterator[Text]:
+def _grid(state: BoardState, columns: int, lines: int, look: Look) -> Iterator[Line]:
     """Draw a sign for each host, as many as fit, beginning a line before the current batch."""
     total = -(-len(state.cells) // columns)
     first = max(0, min(state.frontier // columns - 1, total - lines))
@@ -254,27 +249,15 @@ def _grid(state: BoardState, columns: int, lines: int, look: Look) -> Iterator[T
         if lines < 1:
             return
         until = min((first + lines) * columns, len(state.cells))
-        yield Text(f"hosts {first * columns + 1} to {until} of {len(state.cells)}", "dim")
+        yield Line((f"hosts {first * columns + 1} to {until} of {len(state.cells)}", "dim"))
+    glyphs = {stands: look.glyph(stands) for stands in State}
     for number in range(first, first + lines):
-        line = Text()
         cells = state.cells[number * columns : (number + 1) * columns]
-        _append_runs(line, cells, look)
-        yield line
+        # Equal neighbours are one piece: a line of a quiet fleet is one.
+        yield Line(*((glyphs[stands] * len(list(run)), _STYLES[stands]) for stands, run in groupby(cells)))
 
 
-def _append_runs(line: Text, cells: Iterable[State], look: Look) -> None:
-    """Add equal neighbours as one piece: a line of a quiet fleet is one."""
-    last: State | None = None
-    length = 0
-    for cell in (*cells, None):
-        if cell is not last and last is not None:
-            line.append(look.glyph(last) * length, _STYLES[last])
-            length = 0
-        last = cell
-        length += 1
-
-
-def _rows(state: BoardState, now_ms: int, width: int, room: int, look: Look) -> Iterator[Text]:
+def _rows(state: BoardState, now_ms: int, width: int, room: int, look: Look) -> Iterator[Line]:
     """Draw the hosts that did not complete, the latest first, and those that run longest."""
     if room <= 0:
         return
@@ -283,16 +266,16 @@ def _rows(state: BoardState, now_ms: int, width: int, room: int, look: Look) -> 
     for host, result in missed:
         yield _missed(state, host, result, width, look)
     for host, since_ms in islice(state.running.items(), room - len(missed)):
-        line = Text.assemble((f"{look.glyph(State.RUNNING)} ", _STYLES[State.RUNNING]))
+        line = Line((f"{look.glyph(State.RUNNING)} ", _STYLES[State.RUNNING]))
         line.append(f"{_outside(host, width)} ")
         line.append(f"running {clock(now_ms - since_ms)} ", "cyan")
         line.append(last_line(state.tail(host)), "dim")
         yield line
 
 
-def _missed(state: BoardState, host: str, result: HostResult, width: int, look: Look) -> Text:
+def _missed(state: BoardState, host: str, result: HostResult, width: int, look: Look) -> Line:
     stands = State(result.outcome)
-    line = Text.assemble((f"{look.glyph(stands)} ", _STYLES[stands]))
+    line = Line((f"{look.glyph(stands)} ", _STYLES[stands]))
     line.append(f"{_outside(host, width)} ")
     line.append(f"{_outside(header(result), width)} ")
     said = last_line(state.tail(host))
@@ -301,8 +284,8 @@ def _missed(state: BoardState, host: str, result: HostResult, width: int, look: 
     return line
 
 
-def _label(word: str) -> Text:
-    return Text.assemble((f"{word:<{_LABEL}}", "dim"))
+def _label(word: str) -> Line:
+    return Line((f"{word:<{_LABEL}}", "dim"))
 
 
 def _outside(text: str, width: int) -> str:

@@ -17,10 +17,11 @@ from typing import TextIO, cast
 
 from rich.color import ColorSystem
 from rich.console import Console
-from rich.text import Text
+from rich.style import Style
 
 from vigo.render.board import Look, frame
 from vigo.render.board_state import BoardState
+from vigo.render.line import Line
 
 FRAME_MS = 125
 _PATIENCE = 20
@@ -46,8 +47,9 @@ class BoardScreen:
         self._err = err
         self._now_ms = now_ms
         self._look = Look(hints, plain=not _speaks_unicode(err))
-        self._console = Console(file=io.StringIO(), force_terminal=True, highlight=False, markup=False, emoji=False)
-        self._colors = None if self._console.no_color else _COLORS.get(self._console.color_system or "")
+        asked = Console(file=io.StringIO(), force_terminal=True, highlight=False, markup=False, emoji=False)
+        colors = None if asked.no_color else _COLORS.get(asked.color_system or "")
+        self._signs = None if colors is None else _Signs(colors)
         self._drawn: _Drawn | None = None
         self._was_drawn = self._is_mid_line = False
 
@@ -58,7 +60,7 @@ class BoardScreen:
             columns, rows = _size(self._err)
             # The last column stays free: what a terminal does behind it differs. The cursor has the last line.
             lines = frame(self.state, self._now_ms(), columns - 1, rows - 1, self._look)
-            self._put(self._ansi(lines), tuple(line.cell_len for line in lines), columns)
+            self._put(self._ansi(lines), tuple(line.cells for line in lines), columns)
         return max(FRAME_MS / 1000, _PATIENCE * (time.perf_counter() - begin))
 
     def lift(self) -> None:
@@ -103,15 +105,28 @@ class BoardScreen:
         """Return how many lines the drawn frame has now: a terminal that became narrower has folded some."""
         return sum(max(1, -(-width // columns)) for width in self._drawn.widths) if self._drawn is not None else 0
 
-    def _ansi(self, lines: list[Text]) -> str:
+    def _ansi(self, lines: list[Line]) -> str:
         return "".join(f"{self._styled(line)}\x1b[K\r\n" for line in lines)
 
-    def _styled(self, line: Text) -> str:
-        """Return a line with its colours; this is all of rich's printing that a line without wrapping needs."""
-        return "".join(
-            text if style is None or self._colors is None else style.render(text, color_system=self._colors)
-            for text, style, _ in line.render(self._console)
-        )
+    def _styled(self, line: Line) -> str:
+        """Return a line with its colours."""
+        signs = self._signs
+        if signs is None:
+            return line.plain
+        return "".join([f"{signs[style]}{text}\x1b[0m" if style else text for text, style in line.pieces])
+
+
+class _Signs(dict[str, str]):
+    """What a terminal is told before a style begins, made once for each style."""
+
+    def __init__(self, colors: ColorSystem) -> None:
+        super().__init__()
+        self._colors = colors
+
+    def __missing__(self, style: str) -> str:
+        """Take it from what rich would write round a piece of text."""
+        self[style] = Style.parse(style).render("|", color_system=self._colors).partition("|")[0]
+        return self[style]
 
 
 class _Above(io.TextIOBase):
