@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from time import process_time
 from collections import Counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -263,7 +263,7 @@ def test_the_board_agrees_with_the_run(sizes: list[int], data: st.DataObject) ->
 def test_a_frame_looks_at_no_more_hosts_than_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten thousand hosts cost what a thousand do, counted in signs and cleaned texts."""
     seen: list[int] = []
-    for count in (1_000, 10_000):
+    for count in (1_000, 10_000, 40_000):
         told = Told(names(count), policy=Policy(fanout=count))
         told.tell(*(HostStarted(host, 0) for host in names(count)))
         calls = 0
@@ -301,9 +301,9 @@ def test_a_line_is_cut_where_the_screen_ends(pieces: list[tuple[str, str]], widt
 
 @pytest.mark.faults
 def test_a_frame_of_a_restless_fleet_costs_what_fits_on_the_screen() -> None:
-    """A screen of 200 by 60, no two neighbours in the same state: ten times the hosts, and no three times the work."""
+    """A screen of 200 by 60, no two neighbours in the same state: of more hosts than it shows none is looked at."""
     took_ms = {}
-    for count in (1_000, 10_000):
+    for count in (1_000, 10_000, 40_000):
         told = Told(
             *(tuple(f"web-{number:05}" for number in range(start, start + 50)) for start in range(0, count, 50))
         )
@@ -315,4 +315,4 @@ def test_a_frame_of_a_restless_fleet_costs_what_fits_on_the_screen() -> None:
             best.append(process_time() - began)
         took_ms[count] = min(best) * 1000
     print(f"a frame of 200 by 60: {took_ms[1_000]:.1f} ms for 1,000 hosts, {took_ms[10_000]:.1f} ms for 10,000")
-    assert took_ms[10_000] < 3 * took_ms[1_000]
+    assert took_ms[40_000] < 3 * took_ms[10_000]
