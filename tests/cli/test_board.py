@@ -6,17 +6,13 @@ import os
 import re
 import signal
 import unicodedata
-from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-import pexpect
-import pyte
 import pytest
 
 from tests.cli.conftest import Vigo
+from tests.terminal import Terminal
 from vigo.adapters.inventory_yaml import load
 from vigo.adapters.store import Store
 from vigo.adapters.trait_store import TraitStore
@@ -39,57 +35,6 @@ from vigo.core.model import HostResult, Outcome, Output, Reason
 from vigo.core.plan import Policy
 
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
-_ID = re.compile(r"\bt[0-9a-z]{7}\b")
-_TIME = re.compile(r"\b\d+(ms|\.\ds|s)\b")
-_WAIT_S = 60
-
-
-class Terminal:
-    """A run of the program on a terminal of its own, and what an emulator makes of it."""
-
-    def __init__(
-        self,
-        vigo: Vigo,
-        *args: str,
-        columns: int = 80,
-        rows: int = 30,
-        environ: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        self.screen = pyte.Screen(columns, rows)
-        self.raw = b""
-        self._stream = pyte.ByteStream(self.screen)
-        env = {**vigo.env, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
-        command, *rest = vigo.command(*args)
-        self.child: Any = pexpect.spawn(
-            command, rest, env=env, cwd=str(vigo.home), dimensions=(rows, columns), timeout=_WAIT_S, echo=True
-        )
-
-    def until(self, seen: Callable[[], bool]) -> Terminal:
-        """Take in what is written until this holds, or the program has ended."""
-        while not seen():
-            try:
-                data = self.child.read_nonblocking(65536, timeout=_WAIT_S)
-            except pexpect.EOF:
-                break
-            self.raw += data
-            self._stream.feed(data)
-        return self
-
-    def to_the_end(self) -> int:
-        """Take in all of it and return the exit code."""
-        self.until(lambda: False)
-        self.child.close()
-        return int(self.child.exitstatus or 0)
-
-    def shows(self, text: str) -> bool:
-        """Say whether this stands on the screen."""
-        return any(text in line for line in self.screen.display)
-
-    @property
-    def lines(self) -> list[str]:
-        """The screen without what differs from run to run."""
-        lines = [_TIME.sub("0s", _ID.sub("t0000000", line.rstrip())) for line in self.screen.display]
-        return lines[: max((at + 1 for at, line in enumerate(lines) if line), default=0)]
 
 
 def is_plain(text: str) -> bool:
