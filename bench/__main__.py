@@ -30,12 +30,13 @@ def main() -> int:
 
     troubles = install()
     rows = [row for row in ROWS if row.key in (asked.only or (_QUICK if asked.quick else [row.key for row in ROWS]))]
+    is_full = not asked.quick and not asked.only
+    read = list(journals.compare(tell)) if is_full else []
     with ground(str(OWN / "python")) as places:
         tables: dict[str, Table] = {}
         for row in rows:
             tables[row.key] = run(row, places, asked.rounds or (3 if asked.quick else 7), tables, tell)
-    is_full = not asked.quick and not asked.only
-    bounds = [*judge(tables), *(journals.compare(tell) if is_full else ())]
+    bounds = [*judge(tables), *read]
     counted = counts.count(tell) if is_full else []
     text = report.page(tables.values(), bounds, counted, versions(), troubles)
     print(text)

@@ -15,6 +15,7 @@ from bench.measure import measure
 from vigo.adapters.store import Store
 from vigo.core.events import HostFinished, HostStarted, TaskDispatched, TaskFinished, TaskStatus
 from vigo.core.model import HostResult, Outcome
+from vigo.core.plan import Policy
 
 TASKS: Final = 1000
 HOSTS: Final = 1000
@@ -28,7 +29,7 @@ def write_journal(folder: Path, *, tasks: int, hosts: int) -> str:
     task = ""
     with Store(folder, log=folder / "nobody-listens") as store:
         for _ in range(tasks):
-            record, lock = store.dispatch(TaskDispatched("ops", "uptime", "all", (names,)))
+            record, lock = store.dispatch(TaskDispatched("ops", "uptime", "all", (names,), Policy(fanout=hosts)))
             task = record.task
             started = [HostStarted(name, 0, "mark") for name in names]
             finished = [HostFinished(name, result) for name in names]
