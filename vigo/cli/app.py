@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command, get_group_from_info
-from typer.models import TyperInfo
+from typer.main import get_command, get_command_name, get_group_from_info
+from typer.models import CommandInfo, TyperInfo
 
 from vigo import __version__
 
@@ -46,7 +47,7 @@ class LazyGroup(TyperGroup):
         """Find the command for the next word and load its module."""
         name, command, rest = super().resolve_command(ctx, args)
         if name in _GROUPS:
-            group = TyperInfo(import_module(f"vigo.cli.{name}").app, name=name)
+            group = TyperInfo(_narrowed(import_module(f"vigo.cli.{name}").app, rest[:1]), name=name)
             command = get_group_from_info(
                 group, pretty_exceptions_short=False, rich_markup_mode=None, suggest_commands=True
             )
@@ -64,6 +65,21 @@ class LazyGroup(TyperGroup):
 
             ctx.default_map = {name: defaults_for(command)}
         return name, command, rest
+
+
+def _narrowed(group: typer.Typer, words: list[str]) -> typer.Typer:
+    """Return the group with the one command that was asked for, where it has it: of the others no flag need be read."""
+    asked = [each for each in group.registered_commands if each.callback and [name_of(each)] == words]
+    if not asked:
+        return group
+    narrow = copy(group)
+    narrow.registered_commands = asked
+    return narrow
+
+
+def name_of(command: CommandInfo) -> str:
+    """Return the word by which a command is called."""
+    return command.name or get_command_name(getattr(command.callback, "__name__", ""))
 
 
 app = typer.Typer(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+_YOUNG_MAX = 50_000
+"""Objects made before the garbage collector looks at them: some of a hundred connections."""
 
 
 def carry_through(work: Coroutine[Any, Any, _T]) -> _T:
@@ -16,6 +18,7 @@ def carry_through(work: Coroutine[Any, Any, _T]) -> _T:
     What was imported and planned stays for the whole run: the collector need not walk it again and again.
     """
     gc.freeze()
+    gc.set_threshold(_YOUNG_MAX)
     with asyncio.Runner(loop_factory=_new_loop()) as runner:
         return runner.run(work)
 

@@ -19,9 +19,9 @@ _EX_IOERR = 74
 _INTERRUPTED = 130
 _COMPLETE = "--complete"
 """What a shell asks with at each press of a key: typer is not loaded for that."""
-_YOUNG_MAX = 50_000
+_YOUNG_MAX = 500_000
 """Objects made before the garbage collector looks at them. At its default of 700 it would walk all that is imported, which
-stays, a hundred times before anything runs; a connection's are some 500."""
+stays, hundreds of times before anything runs."""
 _UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
 
 

@@ -11,16 +11,17 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from typer._click.globals import get_current_context  # typer has no public name for the one that may be missing
 from typer.core import TyperGroup, TyperOption
-from typer.main import get_command
+from typer.main import get_command_from_info
 
 from vigo.adapters.config_yaml import USER, project_file, read_config
 from vigo.adapters.places import config_folder
+from vigo.cli.completion_table import TABLE
 from vigo.core.errors import ConfigError, UsageError
 from vigo.core.nodes import ListNode, MapNode, Node, refuse_unknown, shown, wrong
 from vigo.core.quantity import parse_duration_ms, parse_quantity
@@ -91,12 +92,14 @@ def why_not(key: str) -> str | None:
     return _NOT_CONFIGURABLE.get(key)
 
 
+@cache
 def run_options() -> dict[str, TyperOption]:
     """Return the flags of `vigo task run` by their keys, in the order of its help."""
+    from vigo.cli.app import name_of
     from vigo.cli.task import app
 
-    group = get_command(app)
-    run = group.commands["run"] if isinstance(group, TyperGroup) else group
+    [info] = [each for each in app.registered_commands if name_of(each) == "run"]
+    run = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
     return {key_of(option): option for option in _options(run)}
 
 
@@ -151,7 +154,13 @@ def defaults_for(command: Command) -> dict[str, object]:
 
 
 def _is_anything_set() -> bool:
-    return any(name.startswith("VIGO_") for name in os.environ) or any(os.path.lexists(path) for path in files())
+    return any(map(_may_be_set, os.environ)) or any(os.path.lexists(path) for path in files())
+
+
+def _may_be_set(name: str) -> bool:
+    """Say whether a variable is one of a flag's, by the table of them: to build the flags themselves takes a while."""
+    prefix, _, key = name.lower().partition("vigo_")
+    return not prefix and key not in _ELSEWHERE and f"--{key.replace('_', '-')}" in TABLE["task run"][0]
 
 
 def _defaults(command: Command, found: Mapping[str, Setting], known: Mapping[str, TyperOption]) -> dict[str, object]:
