@@ -57,11 +57,12 @@ def _machine(versions: Mapping[str, str]) -> Iterable[str]:
 
 
 def _bounds(bounds: Sequence[Bound]) -> Iterable[str]:
-    yield "| what | measured | bound | |\n|---|--:|--:|---|"
+    yield "| what | measured | bound | | the bare loop in vigo's place |\n|---|--:|--:|---|--:|"
     for bound in bounds:
         sign = "≤" if bound.at_most else "≥"
+        floor = "" if bound.floor is None else f"{bound.floor:.{bound.digits}f}"
         measured = "not measured" if bound.value is None else f"{bound.value:.{bound.digits}f}{bound.unit}"
-        yield f"| {bound.what} | {measured} | {sign} {bound.limit:g}{bound.unit} | {bound.verdict} |"
+        yield f"| {bound.what} | {measured} | {sign} {bound.limit:g}{bound.unit} | {bound.verdict} | {floor} |"
     yield ""
 
 
