@@ -61,6 +61,17 @@ class Terminal:
         """Say whether this stands on the screen."""
         return any(text in line for line in self.screen.display)
 
+    def resize(self, columns: int, *, folds: bool) -> None:
+        """Give the terminal another width: it folds lines that are too long, or cuts them as xterm does."""
+        rows, shown, at = self.screen.lines, self.screen.display, self.screen.cursor.y
+        if folds:
+            self.screen = pyte.Screen(columns, rows)
+            self._stream = pyte.ByteStream(self.screen)
+            self._stream.feed("".join(f"{line.rstrip()}\r\n" for line in shown[:at]).encode())
+        else:
+            self.screen.resize(rows, columns)
+        self.child.setwinsize(rows, columns)
+
     @property
     def lines(self) -> list[str]:
         """The screen without what differs from run to run."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,3 +104,12 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def lab(tmp_path: Path, lab_folder: Path) -> Vigo:
     """Return the program with the session's lab as its inventory and an empty journal."""
     return Vigo(tmp_path, {"VIGO_LAB_DIR": str(lab_folder), "VIGO_INVENTORY": "lab"})
+
+
+@pytest.fixture
+def meeting() -> Iterator[Path]:
+    """Return a folder that hosts of the lab can write to, with a name of a fixed length."""
+    folder = Path(tempfile.mkdtemp(prefix="app-", dir="/tmp"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)

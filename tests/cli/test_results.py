@@ -13,8 +13,9 @@ import pytest
 from tests.cli.conftest import Vigo
 from tests.sshd import wait_until
 from vigo.cli.outlet import WAITING_MAX, Outlet
-from vigo.cli.results import Results
+from vigo.cli.results import Results, Tee
 from vigo.core.errors import UsageError
+from vigo.core.model import Stream
 
 
 def test_views_of_a_run_and_of_history_agree(lab: Vigo) -> None:
@@ -150,3 +151,30 @@ def test_ctrl_c_is_heard_while_nobody_reads(lab: Vigo) -> None:
         err = run.communicate(timeout=30)[1]
     os.close(reader)
     assert (run.returncode, "nobody read all of the results" in err) == (130, True), err
+
+
+class _Gone:
+    """A sink whose terminal was closed."""
+
+    def write(self, host: str, stream: Stream, data: bytes) -> None:
+        raise OSError(5, f"{host} {stream} {len(data)}")
+
+
+class _Heard:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, host: str, stream: Stream, data: bytes) -> None:
+        self.data += f"{host} {stream}: ".encode() + data
+
+
+def test_output_that_cannot_be_shown_ends_neither_a_connection_nor_what_others_show() -> None:
+    """With a terminal that was closed every host that printed a line would have been lost."""
+    heard, said = _Heard(), list[str]()
+    tee = Tee([_Gone(), heard], said.append)
+    tee.write("web-01", Stream.STDOUT, b"a\n")
+    tee.write("web-02", Stream.STDERR, b"b\n")
+    assert heard.data == b"web-01 stdout: a\nweb-02 stderr: b\n"
+    assert said == ["_Gone stopped: OSError(5, 'web-01 stdout 2'); the run goes on, see `task status`"]

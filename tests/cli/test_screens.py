@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,20 +101,17 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, lab_folder: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path, lab_folder: Path, meeting: Path) -> Iterator[Stage]:
     """Return the stage; every path on it has a name of one length, as what is cut at the screen's edge has to be alike."""
-    folder = Path(tempfile.mkdtemp(prefix="app-", dir="/tmp"))
-    folder.chmod(0o777)
-    (folder / "lab").symlink_to(lab_folder)
-    (folder / "restart").write_text(_RESTART.format(folder=folder))
+    (meeting / "lab").symlink_to(lab_folder)
+    (meeting / "restart").write_text(_RESTART.format(folder=meeting))
     service = Service()
     serving = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05})
     serving.start()
-    yield Stage(Vigo(tmp_path, {"VIGO_LAB_DIR": str(folder / "lab"), "VIGO_INVENTORY": "lab"}), folder, service)
+    yield Stage(Vigo(tmp_path, {"VIGO_LAB_DIR": str(meeting / "lab"), "VIGO_INVENTORY": "lab"}), meeting, service)
     service.shutdown()
     serving.join()
     service.server_close()
-    shutil.rmtree(folder)
 
 
 def terminal_of(stage: Stage, form: str, args: Sequence[str], **environ: str) -> Terminal:

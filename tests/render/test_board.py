@@ -26,13 +26,13 @@ from vigo.core.events import (
     TaskStatus,
 )
 from vigo.core.gate import GatePolicy
-from vigo.core.model import HostResult, Outcome, Reason, Stream
+from vigo.core.model import HostResult, Outcome, Reason
 from vigo.core.plan import Policy
 from vigo.core.quantity import Quantity
 from vigo.core.rollout import Run
 from vigo.render import board
 from vigo.render.board import Look, clock, frame, last_line
-from vigo.render.board_state import BoardSink, BoardState, State, epoch_ms
+from vigo.render.board_state import BoardState, State, epoch_ms
 from vigo.render.line import Line
 
 DONE = HostResult(Outcome.COMPLETE, 42, exit_code=0)
@@ -75,8 +75,8 @@ def middle() -> Told:
     told.tell(*(HostStarted(host, 0) for host in names(2)), HostFinished("web-00000", DONE))
     told.tell(HostFinished("web-00001", FAILED), GateOpened(0), GateChecked(0, True, "HTTP 200", 3))  # noqa: FBT003
     told.tell(*(HostStarted(host, 1) for host in names(3, 2)))
-    BoardSink(told.state).write("web-00002", Stream.STDOUT, b"stopping\nsta")
-    BoardSink(told.state).write("web-00002", Stream.STDERR, b"rting\n")
+    told.state.hear("web-00002", b"stopping\nsta")
+    told.state.hear("web-00002", b"rting\n")
     return told
 
 

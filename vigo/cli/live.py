@@ -88,9 +88,8 @@ async def _carry_out(
         observers, sinks = results.open(reading.kept, run, view.console)
         probe = HttpProbe(policy.gate.timeout_ms, policy.gate.expect)
         async with ThreadedJournal(store) as journal:
-            ports = Ports(
-                transport, probe, journal, Tee([view.sink, *sinks]), [*observers, *view.observers], view.console.say
-            )
+            sink = Tee([view.sink, *sinks], view.console.say)
+            ports = Ports(transport, probe, journal, sink, [*observers, *view.observers], view.console.say)
             execution = Execution(opening.task, run, _work(errand, address_of), ports, policy.fanout)
             execution.announce(opening)
             try:

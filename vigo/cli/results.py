@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -120,15 +120,20 @@ class FolderWriter:
 
 
 class Tee:
-    """Hands live output to several."""
+    """Hands live output to several. One that raises is dropped with a line: no host is lost because its output cannot be shown."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        self._sinks = sinks
+    def __init__(self, sinks: Sequence[Sink], complain: Callable[[str], None]) -> None:
+        self._sinks = list(sinks)
+        self._complain = complain
 
     def write(self, host: str, stream: Stream, data: bytes) -> None:
         """Take the next bytes of one stream of one host."""
-        for sink in self._sinks:
-            sink.write(host, stream, data)
+        for sink in tuple(self._sinks):
+            try:
+                sink.write(host, stream, data)
+            except Exception as error:  # noqa: BLE001 - beyond this stands the connection, which it would end
+                self._sinks.remove(sink)
+                self._complain(f"{type(sink).__name__} stopped: {error!r}; the run goes on, see `task status`")
 
 
 def _whole(output: Output, kept: Kept) -> bytes:

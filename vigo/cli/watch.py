@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -73,7 +74,10 @@ class Watching:
         self._is_live = True
         is_drawn = wants_board(Progress.AUTO, console)
         self._observer: Observer = self._state if is_drawn else ProgressLines(console.err)
-        self._screen = BoardScreen(console.err, self._state, (_HINT, _HINT), self._now_ms) if is_drawn else None
+        self._screen: BoardScreen | None = None
+        if is_drawn:
+            screen = self._screen = BoardScreen(console.err, self._state, (_HINT, _HINT), self._now_ms)
+            signal.signal(signal.SIGCONT, lambda *_: screen.come_back())
 
     def follow(self, before: Iterable[Record]) -> None:
         """Show what has been, and then what comes, until the task is over or its control process is gone."""

@@ -3,7 +3,7 @@
 Rule 1: the cursor is never hidden and stands below the board, at the beginning of a line: whatever ends or stops the
         program, the terminal is left as a shell wants it.
 Rule 2: what is drawn is taken away before anything else is written, and drawn again after it.
-Rule 3: a frame that says nothing new is not written.
+Rule 3: a frame that says nothing new is not written, and none by a job that was sent to the background.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.style import Style
 
 from vigo.render.board import Look, frame
 from vigo.render.board_state import BoardState
+from vigo.render.foreground import is_in_front
 from vigo.render.line import Line
 
 FRAME_MS = 125
@@ -28,6 +29,9 @@ _PATIENCE = 20
 """A frame that took a while is followed by a rest so many times as long: drawing has a twentieth of the time."""
 _COLORS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 _COLUMNS, _LINES = 80, 24
+_CUTTING_SIGNS = frozenset({"XTERM_VERSION", "STY"})
+"""What xterm and screen put into the environment: a terminal of theirs that becomes narrower cuts its lines, others fold them."""
+_CUTTING_TERMS = ("linux", "rxvt")
 _COLUMNS_MIN, _LINES_MIN = 10, 2
 
 
@@ -50,13 +54,16 @@ class BoardScreen:
         asked = Console(file=io.StringIO(), force_terminal=True, highlight=False, markup=False, emoji=False)
         colors = None if asked.no_color else _COLORS.get(asked.color_system or "")
         self._signs = None if colors is None else _Signs(colors)
+        self._folds = not (_CUTTING_SIGNS & os.environ.keys() or os.environ.get("TERM", "").startswith(_CUTTING_TERMS))
+        self._began_in_front = is_in_front(err)
         self._drawn: _Drawn | None = None
-        self._was_drawn = self._is_mid_line = False
+        self._was_drawn = self._is_mid_line = self._was_away = False
 
     def draw(self) -> float:
         """Draw a frame if it is another one, and return how many seconds the next may wait for."""
         begin = time.perf_counter()
-        if not self._is_mid_line:
+        self._come_back()
+        if not self._is_mid_line and (is_in_front(self._err) or not self._began_in_front):
             columns, rows = _size(self._err)
             # The last column stays free: what a terminal does behind it differs. The cursor has the last line.
             lines = frame(self.state, self._now_ms(), columns - 1, rows - 1, self._look)
@@ -65,6 +72,7 @@ class BoardScreen:
 
     def lift(self) -> None:
         """Take the board away: the cursor stands where it began."""
+        self._come_back()
         if self._drawn is not None:
             self._err.write(f"{_up(self._height(_size(self._err)[0]))}\x1b[J")
             self._err.flush()
@@ -76,6 +84,10 @@ class BoardScreen:
             self._drawn = None
             self._err.write("\r\x1b[K")
             self._err.flush()
+
+    def come_back(self) -> None:
+        """Note that a shell had the terminal meanwhile and has written below the board. A signal handler may call it."""
+        self._was_away = True
 
     def finish(self) -> None:
         """Draw the last frame, if there was one before, and leave it."""
@@ -92,6 +104,11 @@ class BoardScreen:
         if text:
             self._is_mid_line = not text.endswith("\n")
 
+    def _come_back(self) -> None:
+        if self._was_away:
+            self._was_away = False
+            self.leave()
+
     def _put(self, text: str, widths: tuple[int, ...], columns: int) -> None:
         if self._drawn is not None and self._drawn.text == text:
             return
@@ -102,8 +119,10 @@ class BoardScreen:
         self._was_drawn = True
 
     def _height(self, columns: int) -> int:
-        """Return how many lines the drawn frame has now: a terminal that became narrower has folded some."""
-        return sum(max(1, -(-width // columns)) for width in self._drawn.widths) if self._drawn is not None else 0
+        """Return how many lines the drawn frame has now: a terminal that became narrower has folded some, or cut them."""
+        if self._drawn is None:
+            return 0
+        return sum(max(1, -(-width // columns)) if self._folds else 1 for width in self._drawn.widths)
 
     def _ansi(self, lines: list[Line]) -> str:
         return "".join(f"{self._styled(line)}\x1b[K\r\n" for line in lines)

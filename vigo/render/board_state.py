@@ -24,7 +24,7 @@ from vigo.core.events import (
     TaskResumed,
     TaskStatus,
 )
-from vigo.core.model import HostResult, Outcome, Stream
+from vigo.core.model import HostResult, Outcome
 from vigo.core.rollout import Rest, Run
 
 MISSED_MAX = 100
@@ -237,17 +237,6 @@ class BoardState:
             if state is State.WAITING:
                 self.cells[place] = State.SKIPPED
         self.counts[State.SKIPPED] += self.counts.pop(State.WAITING, 0)
-
-
-class BoardSink:
-    """Hands live output to the board; it costs the same however much arrives at once."""
-
-    def __init__(self, state: BoardState) -> None:
-        self._state = state
-
-    def write(self, host: str, stream: Stream, data: bytes) -> None:  # noqa: ARG002 - the port's form: both streams count
-        """Take the next bytes of one host."""
-        self._state.hear(host, data)
 
 
 def epoch_ms(at: str) -> int:
