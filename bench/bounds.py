@@ -10,6 +10,7 @@ from bench.measure import Measured
 from bench.rows import Series, Table
 
 _BARE = "bare loop"
+_WATCHED = "vigo, with its board"
 _WRAPPED = "bare loop, same text"
 _LIBSSH2 = "libssh2, same text"
 
@@ -103,6 +104,9 @@ def _scale(tables: Mapping[str, Table]) -> Iterator[Bound]:
         ours = series["vigo"]
         yield Bound(f"{title}: peak memory", ours.median(peak) if ours.measured else None, 250, unit=" MB", digits=0)
         yield Bound(f"{title}: wall against {_WRAPPED}", ratio(ours, series[_WRAPPED], wall), 1.35)
+        watched = series[_WATCHED]
+        yield Bound(f"{title}: wall with a board against none", ratio(watched, ours, wall), 1.05)
+        yield Bound(f"{title}: CPU with a board against none", ratio(watched, ours, cpu), 1.05)
     if {"lab-8000", "lab-1000"} <= tables.keys():
         many, few = tables["lab-8000"].series["vigo"], tables["lab-1000"].series["vigo"]
         value = many.median(wall) / few.median(wall) if many.measured and few.measured else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -53,6 +54,13 @@ def _vigo(fleet: Fleet) -> list[str]:
     return [*run, "-i", str(fleet.file("inventory.yaml"))]
 
 
+def _vigo_watched(fleet: Fleet) -> list[str]:
+    """Return vigo with its board on a terminal, whose results go to a file as without one."""
+    watched = shlex.join([*_vigo(fleet), "--progress", "board"])
+    terminal = f"stty cols 200 rows 60; exec {watched} >results"
+    return ["sh", "-c", f"script -qec {shlex.quote(terminal)} /dev/null >/dev/null && exec cat results"]
+
+
 def _clush(fleet: Fleet) -> list[str]:
     options = ["-f", str(FANOUT), "-S", "-L", "-o", f"-F {fleet.file('ssh_config')}"]
     return [str(PEERS / "clush"), "--hostfile", str(fleet.file("addresses")), *options, COMMAND]
@@ -82,6 +90,13 @@ def _ssh(fleet: Fleet) -> list[str]:
 
 
 VIGO: Final = Contender("vigo", _vigo, lambda measured: measured.out.count("[complete] exit=0"), program=OWN / "vigo")
+WATCHED: Final = replace(
+    VIGO,
+    name="vigo, with its board",
+    argv=_vigo_watched,
+    env=lambda _: {"TERM": "xterm-256color", "SHELL": "/bin/sh"},
+    note="drawn on a terminal of 200 by 60",
+)
 BARE: Final = Contender(
     "bare loop", _settings("bare.py", OWN / "python", "plain"), _told, program=OWN / "python", note="the plain command"
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.contenders import ALL, LIBSSH2, LIBSSH2_WRAPPED, OURS, OWN, SSH, VIGO, WRAPPED, Contender
+from bench.contenders import ALL, LIBSSH2, LIBSSH2_WRAPPED, OURS, OWN, SSH, VIGO, WATCHED, WRAPPED, Contender
 from bench.fleet import Fleet, Ground
 from bench.measure import Measured, measure
 
@@ -84,7 +84,7 @@ ROWS: Final = (
         "lab-10000",
         "10,000 hosts, cheap server",
         lambda ground: ground.fleet(ground.cheap, 10_000),
-        (VIGO, WRAPPED),
+        (VIGO, WRAPPED, WATCHED),
         rounds_max=3,
         budget_s=90,
     ),
