@@ -212,9 +212,9 @@ class SlowRelay(Relay):
 
 
 def test_b24_a_way_that_delays_and_loses_only_takes_longer(sshd_farm: Farm, server: Server) -> None:
-    """Twenty hosts, 200 ± 50 ms each way, and one piece in twenty held back for a second as by a retransmission."""
+    """Twenty hosts, 200 ± 50 ms a round trip, and one piece in twenty as late as a retransmission, two round trips."""
     drawn = random.Random(0)
-    relay = SlowRelay(server.port, lambda _: drawn.uniform(0.15, 0.25) + (drawn.random() < 0.05))
+    relay = SlowRelay(server.port, lambda _: drawn.uniform(0.075, 0.125) + 0.4 * (drawn.random() < 0.05))
 
     async def both() -> tuple[list[Ended], list[Ended], float, float]:
         transport = sshd_farm.transport(Policy(connect_timeout_ms=60_000))
