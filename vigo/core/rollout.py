@@ -119,6 +119,7 @@ class Run:
         self._failures: list[str] = []
         self._unreachable: list[str] = []
         self._again: set[str] = set()
+        self._to_check: tuple[str, ...] | None = None
         self._is_baselined = not (policy.gate.is_set and policy.gate.baseline)
         self._is_rested = True
         self._leg_ends = policy.stop_after
@@ -138,6 +139,12 @@ class Run:
         free = fanout - len(self.in_flight)
         hosts = self._queue[self._started : self._started + free] if free > 0 else ()
         return Start(hosts, self.batch) if hosts else Wait()
+
+    @property
+    def rest(self) -> Rest | None:
+        """The pause that is due now, or None: asked after each event, it makes no step of many hosts."""
+        step = self._before_start() if self.halted is None else None
+        return step if isinstance(step, Rest) else None
 
     def apply(self, event: Event) -> None:
         """Take in one event that was written to the journal.
@@ -220,7 +227,13 @@ class Run:
         return None if self._is_rested else Rest(self.batch, self._policy.pause_ms)
 
     def _completed(self) -> tuple[str, ...]:
-        return tuple(host for host in self.batches[self.batch] if self.results[host].outcome is Outcome.COMPLETE)
+        """Return the batch's hosts that completed, found once: a gate asks each of them, and takes each answer in."""
+        if self._to_check is None:
+            results = self.results
+            self._to_check = tuple(
+                host for host in self.batches[self.batch] if results[host].outcome is Outcome.COMPLETE
+            )
+        return self._to_check
 
     def _enter(self, batch: int) -> None:
         """Stand at the beginning of what is left of a batch."""
@@ -229,6 +242,7 @@ class Run:
         self._queue = tuple(host for host in hosts if host not in self.results)
         self._started = 0
         self._left = len(self._queue)
+        self._to_check = None
 
     def _leave(self) -> None:
         """Go on to the next batch."""
@@ -294,8 +308,7 @@ class Run:
             self._leave()
 
     def _pause_ended(self, event: PauseEnded) -> None:
-        step = self.next_step()
-        if not isinstance(step, Rest) or step.batch != event.batch:
+        if self.rest is None or self.rest.batch != event.batch:
             raise ValueError(f"no pause before batch {event.batch} was due")
         self._is_rested = True
 

@@ -25,7 +25,7 @@ from vigo.core.events import (
     TaskStatus,
 )
 from vigo.core.model import HostResult, Outcome
-from vigo.core.rollout import Rest, Run
+from vigo.core.rollout import Run
 
 MISSED_MAX = 100
 """How many hosts that did not complete are remembered for their rows; the grid and the counts know all of them."""
@@ -213,14 +213,11 @@ class BoardState:
             if run.finished is not None:
                 self._skip_rest()
             return
-        if self.running:  # then there is no pause, and a step of many hosts need not be made
+        rest = run.rest
+        if rest is None:
             self.pausing = None
-            return
-        step = run.next_step()
-        if not isinstance(step, Rest):
-            self.pausing = None
-        elif self.pausing is None or self.pausing.batch != step.batch:
-            self.pausing = Pausing(step.batch, at_ms, step.duration_ms)
+        elif self.pausing is None or self.pausing.batch != rest.batch:
+            self.pausing = Pausing(rest.batch, at_ms, rest.duration_ms)
 
     def _resume(self, event: TaskResumed) -> None:
         for host in event.lost:

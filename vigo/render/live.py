@@ -22,7 +22,7 @@ from vigo.core.events import (
 from vigo.core.model import Outcome
 from vigo.core.quantity import format_duration
 from vigo.core.ranges import fold
-from vigo.core.rollout import Rest, Run
+from vigo.core.rollout import Run
 from vigo.render.blocks import Kept, header
 from vigo.render.sanitize import clean
 from vigo.render.views import Wish, announce, shown
@@ -121,11 +121,11 @@ class ProgressLines:
         return f"{_gate(event)}: waiting, {clean(event.ask)}: {clean(event.detail)}"
 
     def _rest(self, run: Run) -> str:
-        step = run.next_step()
-        if not isinstance(step, Rest) or step.batch == self._resting or run.is_over:
+        rest = run.rest
+        if rest is None or rest.batch == self._resting or run.is_over:
             return ""
-        self._resting = step.batch
-        return f"pause of {format_duration(step.duration_ms)} before batch {step.batch}"
+        self._resting = rest.batch
+        return f"pause of {format_duration(rest.duration_ms)} before batch {rest.batch}"
 
     def _consequence(self, event: CancelRequested, run: Run) -> str:
         running = _hosts(len(run.in_flight))
