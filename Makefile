@@ -21,6 +21,7 @@ check: $(VENV)/.dev  ## lint, types, layers, documentation
 	$(BIN)/lint-imports
 
 faults: $(VENV)/.dev system  ## the fault catalogue with its full counts
+	@sh tests/system.sh chromium
 	$(BIN)/pytest -m faults -rA
 
 bench: $(VENV)/.dev system  ## vigo beside its peers and the limit; writes docs/benchmarks.md. ARGS=--quick for a look

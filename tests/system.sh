@@ -1,8 +1,10 @@
 #!/bin/sh
-# Installs what the tests need beside Python: root on Debian only; elsewhere it says in one line what will be skipped.
+# Installs what the tests need beside Python, and the packages that it is given: root on Debian only; elsewhere it says in
+# one line what will be skipped.
 set -eu
 
 packages='openssh-server sudo opendoas dash busybox fish tcsh zsh ksh ruby strace'
+packages="$packages $*"
 missing=
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from vigo.core.events import GateChecked, TaskDispatched, TaskResumed, TaskStatus
 from vigo.core.model import Outcome
+from vigo.core.quantity import format_duration
 from vigo.core.rollout import Run
 from vigo.render.html import Html, join, lines_of, tag
 from vigo.render.report_output import anchors, groups_html, logged, logs_html, names, told_groups
@@ -162,7 +163,7 @@ def _chip(host: str, domain: str, look: Look, place: str | None) -> Html:
 def _gate(gate: GateChecked) -> Html:
     look = Look("✔", "passed", "ok") if gate.passed else Look("✖", "FAILED", "bad")
     place = "before the first batch" if gate.batch is None else f"after batch {gate.batch}"
-    said = f" Health check {place} {look.word}: {gate.detail} ({gate.duration_ms / 1000:.1f}s)"
+    said = f" Health check {place} {look.word}: {gate.detail} ({format_duration(gate.duration_ms)})"
     return tag("p", mark(look), said, class_=f"gate {look.tone}")
 
 

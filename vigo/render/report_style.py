@@ -79,8 +79,12 @@ footer{margin-top:3rem;color:var(--soft);font-size:.85rem;border-top:1px solid v
 @media print{:root{color-scheme:light;--bg:#fff;--panel:#fff;--ink:#000;--soft:#444;--line:#bbb;--code:#f6f6f6;
 --ok:#176b37;--okbg:#fff;--bad:#b3261e;--badbg:#fff;--warn:#8a5300;--warnbg:#fff;--off:#444;--offbg:#fff;--run:#0b5cad;
 --runbg:#fff}
-body{font-size:11px}main{max-width:none;padding:0}.grid li,.counts li{border:1px solid var(--line)}
-h2,h3,summary{break-after:avoid}tr,.gate,svg,.grid li{break-inside:avoid}}
+html{font-size:12px}body{font-size:11px}code,pre,header pre{font-size:10px}main{max-width:none;padding:0}
+.grid li,.counts li{border:1px solid var(--line)}.panel{-webkit-box-decoration-break:clone;box-decoration-break:clone}
+summary{list-style:none}summary::-webkit-details-marker{display:none}.panel details:not([open]){display:none}
+h2,h3,summary,.batch,.panel>p:not(.gate){break-after:avoid}tr,.gate,svg,.grid li{break-inside:avoid}
+.gate{break-before:avoid}pre{break-inside:avoid}}
+@page{margin:14mm 12mm;@bottom-right{content:counter(page) " / " counter(pages);font:8pt system-ui,sans-serif;color:#444}}
 """
 
 _DIGEST = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
