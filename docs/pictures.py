@@ -1,66 +1,97 @@
-"""Draws the pictures of the documentation: `make docs`. What they show goes through the program's own fold and board.
+"""Draws the picture of the documentation from a real run on a lab: `make docs`.
 
-The rollout is written down here as events, not run: a picture that changes with every run could not be checked.
+Times and ids are set to one and the same, so that the picture changes when what the program shows does, and only then.
 """  # noqa: INP001 - a script, no package
 
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 from rich.console import Console
 from rich.text import Text
 
-from vigo.core.events import Event, GateChecked, GateOpened, HostFinished, HostStarted, Record, TaskDispatched
-from vigo.core.gate import GatePolicy
-from vigo.core.model import HostResult, Outcome
-from vigo.core.plan import Policy
-from vigo.core.quantity import Quantity
-from vigo.core.rollout import Run
-from vigo.render.board import Look, frame
-from vigo.render.board_state import BoardState, epoch_ms
-
 PICTURE = Path(__file__).parent / "pictures" / "board.svg"
-_BEGUN, _NOW = "2026-03-13T12:30:01.000Z", "2026-03-13T12:31:08.000Z"
+_COLUMNS, _LINES = 84, 18
+_HOSTS, _BROKEN, _SLOW = 61, "web-17.example.com", range(27, 31)
+_COMMAND, _TARGET = "systemctl restart nginx", "@prod.web"
+_MOMENT = "6 of 10 ended"
 _FONT = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 """Fonts that a viewer would fetch from somewhere else."""
-_COLUMNS, _LINES = 84, 16
-_HINTS = ("Ctrl-C: nothing more starts, what runs finishes; once more kills it", "")
+_FRAME_BEGIN, _FRAME_END = "\x1b[1mtask ", "\x1b[J"
+_SETTLED = (
+    (r"task t[0-9a-z]{7}\b", "task t1a2b3c4"),
+    (r"(running\S*) \d+s", r"\1 1s"),
+    (r"\b\d+ms\b", "95ms"),
+)
+_WAIT_S = 60
 
 
 def board() -> str:
-    """Return the picture of a rollout in its third batch, as SVG."""
-    batches = [tuple(f"web-{number:02}" for number in range(first, first + 10)) for first in range(1, 61, 10)]
-    policy = Policy(gate=GatePolicy(urls=("http://lb/health",)), failures_max=Quantity(5, percent=True))
-    run = Run(TaskDispatched("admin", "systemctl restart nginx", "@prod.web", tuple(batches), policy))
-    state = BoardState("t1a2b3c4", run, epoch_ms(_BEGUN))
-    for event in _events(batches):
-        run.apply(event)
-        state.on_record(Record(1, _NOW, "t1a2b3c4", event), run)
-    for host in batches[2][6:]:
-        state.hear(host, b"Restarting nginx: waiting for 12 connections to end\n")
+    """Return the picture of a rollout in its third batch, as SVG: one host failed, four are slow."""
+    with _lab() as env:
+        _vigo(env, "lab", "break", _BROKEN, "exit:1")
+        for number in _SLOW:
+            _vigo(env, "lab", "break", f"web-{number}.example.com", "slow")
+        health = json.loads(_vigo(env, "lab", "status", "-o", "json"))["health_url"]
+        rules = ("--batch-size", "10", "--max-failures", "5%", "--health-check-url", health)
+        drawn = _frame(env, "task", "run", _COMMAND, "--target", _TARGET, *rules)
     console = Console(record=True, file=io.StringIO(), width=_COLUMNS, force_terminal=True, legacy_windows=False)
-    for line in frame(state, epoch_ms(_NOW) + 4_000, _COLUMNS, _LINES, Look(_HINTS)):
-        console.print(Text.assemble(*line.pieces))
-    drawn = console.export_svg(title='vigo task run "systemctl restart nginx" --target @prod.web', unique_id="board")
-    return _FONT.sub("", drawn)
+    for pattern, text in _SETTLED:
+        drawn = re.sub(pattern, text, drawn)
+    console.print(Text.from_ansi(drawn), soft_wrap=True)
+    title = f'vigo task run "{_COMMAND}" --target {_TARGET} --batch-size 10 --max-failures 5% --health-check-url …'
+    return _FONT.sub("", console.export_svg(title=title, unique_id="board"))
 
 
-def _events(batches: list[tuple[str, ...]]) -> list[Event]:
-    done = HostResult(Outcome.COMPLETE, 812, exit_code=0)
-    events: list[Event] = []
-    for number, batch in enumerate(batches[:2]):
-        events += [HostStarted(host, number) for host in batch]
-        events += [HostFinished(host, _end(host, done)) for host in batch]
-        events += [GateOpened(number), GateChecked(number, passed=True, detail="HTTP 200", duration_ms=7)]
-    events += [HostStarted(host, 2) for host in batches[2]]
-    return [*events, *(HostFinished(host, done) for host in batches[2][:6])]
+@contextmanager
+def _lab() -> Iterator[Mapping[str, str]]:
+    """Start a lab in a folder of its own, and end it."""
+    with tempfile.TemporaryDirectory(prefix="vigo-pictures-") as home:
+        Path(home).chmod(0o755)
+        names = ("DATA", "STATE", "CACHE", "CONFIG", "LAB")
+        own = {f"VIGO_{name}_DIR": f"{home}/{name.lower()}" for name in names}
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "VIGO_INVENTORY": "lab",
+        }
+        env |= own
+        _vigo(env, "lab", "up", "--hosts", str(_HOSTS))
+        try:
+            yield env
+        finally:
+            _vigo(env, "lab", "down")
 
 
-def _end(host: str, done: HostResult) -> HostResult:
-    return HostResult(Outcome.FAILED, 95, exit_code=1) if host == "web-17" else done
+def _vigo(env: Mapping[str, str], *args: str) -> str:
+    return subprocess.run(  # noqa: S603 - vigo itself
+        [sys.executable, "-m", "vigo", *args], env=env, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def _frame(env: Mapping[str, str], *args: str) -> str:
+    """Run it on a terminal and return the board as it is drawn at the moment, with its colours."""
+    with pexpect.spawn(
+        sys.executable, ["-m", "vigo", *args], env=dict(env), dimensions=(_LINES, _COLUMNS), timeout=_WAIT_S, encoding="utf-8"
+    ) as run:  # fmt: skip
+        run.expect_exact(_MOMENT)
+        before = run.before or ""
+        run.expect_exact(_FRAME_END)
+        frame = f"{before}{_MOMENT}{run.before}".rpartition(_FRAME_BEGIN)[2]
+        run.expect(pexpect.EOF)
+    return _FRAME_BEGIN + re.sub(r"\r|\x1b\[\d*[AK]", "", frame)
 
 
 if __name__ == "__main__":
