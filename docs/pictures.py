@@ -49,7 +49,7 @@ def board() -> str:
     for pattern, text in _SETTLED:
         drawn = re.sub(pattern, text, drawn)
     console.print(Text.from_ansi(drawn), soft_wrap=True)
-    title = f'vigo task run "{_COMMAND}" --target {_TARGET} --batch-size 10 --max-failures 5% --health-check-url …'
+    title = f'vigo task run "{_COMMAND}" --target {_TARGET} …'
     return _FONT.sub("", console.export_svg(title=title, unique_id="board"))
 
 
