@@ -188,7 +188,7 @@ def test_verify_answers_machines(audit: Vigo, journal: Path) -> None:
     said = audit("verify", "-o", "json")
     answer = json.loads(said.out)
     assert said.code == 8
-    assert (answer["schema"], answer["tampered"], answer["broken_at"], answer["head"]) == (1, True, None, "ok")
+    assert (answer["schema"], answer["tampered"], answer["broken_seq"], answer["head"]) == (1, True, None, "ok")
     first = {"seq": 3, "task": "taaaaaaa", "host": "db-01", "stream": "stdout", "what": "missing"}
     assert answer["outputs"][0] == first
     assert audit("verify", "-o", "tsv").out == audit("verify").out

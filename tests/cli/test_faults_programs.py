@@ -129,7 +129,7 @@ def test_b20_a_reader_that_waits_holds_no_host_up(fleet: Vigo) -> None:
 
 def test_b21_a_loop_over_a_list_loses_no_line(fleet: Vigo) -> None:
     """`while read host; do vigo …; done < list`: standard input is the loop's, and vigo reads none of it."""
-    names = [host["name"] for host in fleet("inventory", "list", "-o", "json").json()["hosts"]][:6]
+    names = [host["host"] for host in fleet("inventory", "list", "-o", "json").json()["hosts"]][:6]
     (fleet.home / "list").write_text("".join(f"{name}\n" for name in names))
     words = shlex.join(fleet.command("task", "run", "cat; hostname", "--target"))
     done = subprocess.run(

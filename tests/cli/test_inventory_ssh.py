@@ -72,7 +72,7 @@ def test_each_value_stands_beside_its_place(fleet: Vigo) -> None:
 def test_what_is_written_beside_a_hop_stands_where_the_way_does(fleet: Vigo) -> None:
     """And a hop behind another one has no way of its own."""
     found = fleet("inventory", "show", "db-01", "--ssh", "-o", "json").json()
-    assert (found["schema"], found["name"], [hop["name"] for hop in found["hops"]]) == (
+    assert (found["schema"], found["host"], [hop["host"] for hop in found["hops"]]) == (
         1,
         "db-01",
         ["bastion", "inner"],

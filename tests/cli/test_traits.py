@@ -81,7 +81,7 @@ def test_what_hosts_say_is_there_to_aim_by(fleet: Vigo) -> None:
     assert (done.code, done.out) == (0, "3 hosts: 3 gathered\n"), done.err
     assert "site script gone failed: exit 3" in done.err
     listed = fleet("inventory", "list", "--target", f"{TARGET} and rack.slot>=7 and not gone.x=*", "-o", "jsonl")
-    assert [json.loads(line)["name"] for line in listed.out.splitlines()] == names
+    assert [json.loads(line)["host"] for line in listed.out.splitlines()] == names
     assert "older" not in listed.err
 
     opening = fleet.events()[0]
@@ -135,7 +135,7 @@ def test_a_host_that_is_away_is_told_and_keeps_what_was_known(fleet: Vigo) -> No
     (fleet.home / "plain.yaml").write_text(json.dumps(whole))
     know(fleet, "plain.yaml", NOW, os__distro="before")
     done = fleet("traits", "gather", "-o", "json")
-    told = {one["host"]: one for one in done.json()["results"]}
+    told = {one["host"]: one for one in done.json()["hosts"]}
     assert (done.code, done.json()["gathered"], told[away]["outcome"]) == (1, 1, "unreachable")
     path = fleet.home / "plain.yaml"
     kept = TraitStore(fleet.home / "data", path).load(load(path).hosts)
@@ -222,7 +222,7 @@ def test_a_real_server_answers(vigo: Vigo, sshd_farm: Farm) -> None:
     before = sorted(home.rglob("*"))
     done = vigo("traits", "gather", "-i", "inventory.yaml", "-o", "json")
     assert done.code == 0, done.err
-    (result,) = done.json()["results"]
+    (result,) = done.json()["hosts"]
     assert result["unknown_lines"] == 0
     assert result["traits"]["os.kernel"] == os.uname().release
     assert sorted(home.rglob("*")) == before

@@ -45,9 +45,9 @@ def test_a_gathering_for_machines() -> None:
     """Every object says its schema; hosts that gave nothing have null."""
     learned = [Learned("a", Outcome.COMPLETE, GOOD), Learned("b", Outcome.TIMEOUT)]
     whole = json.loads(json.dumps(render.gathered_json(learned, "t1a2b3c4", AT)))
-    assert (whole["schema"], whole["hosts"], whole["gathered"], whole["task"]) == (1, 2, 1, "t1a2b3c4")
-    assert whole["results"][0]["traits"]["network.ip_addresses"] == ["10.0.0.1", "10.0.0.2"]
-    assert (whole["results"][1]["traits"], whole["results"][1]["outcome"]) == (None, "timeout")
+    assert (whole["schema"], whole["targets"], whole["gathered"], whole["task"]) == (1, 2, 1, "t1a2b3c4")
+    assert whole["hosts"][0]["traits"]["network.ip_addresses"] == ["10.0.0.1", "10.0.0.2"]
+    assert (whole["hosts"][1]["traits"], whole["hosts"][1]["outcome"]) == (None, "timeout")
     assert render.gathered_tsv(learned).splitlines()[1:] == ["a\tcomplete\t2\t", "b\ttimeout\t0\t"]
 
 

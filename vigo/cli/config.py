@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import typer
 
 from vigo.cli import settings
@@ -10,8 +12,12 @@ from vigo.cli.flags import Format, Output
 from vigo.core.errors import Exit
 from vigo.render.machine import SCHEMA, dump
 from vigo.render.sanitize import clean
+from vigo.render.tables import tsv
 
 app = typer.Typer(help="See what stands in for flags that are not given.", no_args_is_help=True)
+
+
+_COLUMNS: Final = ("key", "value", "origin", "variable")
 
 
 @app.callback()
@@ -32,23 +38,30 @@ def show(output: Output = Format.TEXT) -> int:
         for key, reason in never.items():
             console.show(f"{key:<{width}}  {reason}\n")
     elif output == Format.TSV:
-        for row in rows:
-            console.show(clean("\t".join(row.values())) + "\n")
+        console.show(tsv(_COLUMNS, ([row[name] for name in _COLUMNS] for row in rows)))
     elif output == Format.JSONL:
         for row in rows:
-            console.show(dump({"schema": SCHEMA, **row}))
+            console.show(dump(row))
     else:
         console.show(dump({"schema": SCHEMA, "settings": rows, "not_configurable": never}))
     return Exit.OK
 
 
-def _rows() -> list[dict[str, str]]:
+def _rows() -> list[dict[str, Any]]:
     found = settings.load()
     rows = []
     for key in settings.configurable():
         setting = found.get(key) or settings.untouched(key)
         value = str(setting.value).lower() if isinstance(setting.value, bool) else str(setting.value)
-        rows.append({"key": key, "value": value, "origin": setting.origin, "variable": settings.variable_of(key)})
+        rows.append(
+            {
+                "schema": SCHEMA,
+                "key": key,
+                "value": value,
+                "origin": setting.origin,
+                "variable": settings.variable_of(key),
+            }
+        )
     return rows
 
 

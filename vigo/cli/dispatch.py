@@ -19,7 +19,6 @@ from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
 from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.progress import wants_board
-from vigo.cli.reading import TEXT
 from vigo.cli.request import Request
 from vigo.cli.selection import select
 from vigo.cli.subject import Subject, subject_of
@@ -37,7 +36,7 @@ from vigo.core.rollout import Run
 from vigo.core.shape import HostOrder
 from vigo.core.texts import texts_digest
 from vigo.render.machine import dump
-from vigo.render.plan import dry_run_text, plan_json, plan_lines, warning_text
+from vigo.render.plan import dry_run_text, plan_json, plan_lines, plan_tsv, warning_text
 
 MakeSubject: TypeAlias = Callable[[Request, Inventory, Console], Subject]
 _SEED_BITS = 20
@@ -214,13 +213,18 @@ def _preflight(opening: TaskDispatched, errand: Errand, console: Console) -> tup
 def _dry_run(job: Job, console: Console) -> Exit:
     """Show the plan that would run, and the verdicts on it; ask nothing, record nothing."""
     errand, verdict = job.errand, job.verdict
-    for line in plan_lines(errand.plan, errand.texts, job.opening.task_name):
+    password = job.request.login.sudo_password_from
+    for line in plan_lines(errand.plan, errand.texts, job.opening.task_name, password):
         console.say(line)
     offline = () if job.request.no_probe else _offline(errand, console)
-    if errand.output == TEXT:
-        console.show(dry_run_text(errand.plan, offline))
-    else:
-        console.show(dump(plan_json(errand.plan, errand.texts, offline, verdict.finding or verdict.too_many)))
+    finding = verdict.finding or verdict.too_many
+    match errand.output:
+        case "text":
+            console.show(dry_run_text(errand.plan, offline))
+        case "tsv":
+            console.show(plan_tsv(errand.plan, errand.texts, offline))
+        case _:
+            console.show(dump(plan_json(errand.plan, errand.texts, offline, finding, job.opening, password)))
     console.out.flush()
     if verdict.finding is None:
         console.say("guard: nothing found")

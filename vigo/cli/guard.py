@@ -17,7 +17,7 @@ from vigo.cli.flags import Output as FormatOption
 from vigo.core.errors import ConfigError, Exit, UsageError
 from vigo.core.guard import explain, rules
 from vigo.render import guard as render
-from vigo.render.machine import SCHEMA
+from vigo.render.machine import SCHEMA, dump
 
 app = typer.Typer(help="Ask the guards about a command, and see their rules.", no_args_is_help=True)
 
@@ -55,19 +55,22 @@ def list_rules(output: FormatOption = Format.TEXT) -> int:
         case Format.TSV:
             console.show(render.rules_tsv(table))
         case Format.JSON:
-            console.show(render.dump({"schema": SCHEMA, "rules": [render.rule_json(rule) for rule in table]}))
+            console.show(dump({"schema": SCHEMA, "rules": [render.rule_json(rule) for rule in table]}))
         case Format.JSONL:
-            console.show("".join(render.dump(render.rule_json(rule)) for rule in table))
+            console.show("".join(dump(render.rule_json(rule)) for rule in table))
     return Exit.OK
 
 
 def check(command: str, output: Format, console: Console) -> int:
     """Judge one command and show the judgement."""
     judgement = explain(command)
-    if output is Format.TEXT:
-        console.show(render.judgement_text(command, judgement))
-    else:
-        console.show(render.dump(render.judgement_json(command, judgement)))
+    match output:
+        case Format.TEXT:
+            console.show(render.judgement_text(command, judgement))
+        case Format.TSV:
+            console.show(render.judgement_tsv(judgement))
+        case _:
+            console.show(dump(render.judgement_json(command, judgement)))
     return Exit.OK if judgement.finding is None else Exit.REFUSED
 
 
@@ -82,7 +85,7 @@ def check_lines(lines: Iterable[str], name: str, console: Console) -> int:
         judgement = explain(command)
         refused = refused or judgement.finding is not None
         answer = render.judgement_json(command, judgement, question.get("id"), identified="id" in question)
-        console.show(render.dump(answer))
+        console.show(dump(answer))
     return Exit.REFUSED if refused else Exit.OK
 
 

@@ -193,15 +193,16 @@ def _plain(node: Node) -> object:
 def _show(lab: RunningLab, output: Format, console: Console, *, rows_max: int | None = None) -> None:
     """Show the lab; in text form only the first `rows_max` hosts, and how many more there are."""
     from vigo.lab.control import ask
+    from vigo.render.machine import SCHEMA, dump
 
     answer = ask(lab.folder, {"do": "faults"})
     state = HealthState.UP if answer["up"] else HealthState.DOWN
     found = answer["faults"]
     faults = found if isinstance(found, dict) else {}
-    hosts = [{"name": host.name, "port": host.port, "fault": faults.get(host.name)} for host in lab.hosts]
+    hosts = [{"host": host.name, "port": host.port, "fault": faults.get(host.name)} for host in lab.hosts]
     if output is Format.JSON:
         report = {
-            "schema": 1,
+            "schema": SCHEMA,
             "inventory": str(lab.inventory),
             "health_url": lab.health_url,
             "health": state.value,
@@ -209,7 +210,7 @@ def _show(lab: RunningLab, output: Format, console: Console, *, rows_max: int | 
             "runs_as": lab.runs_as,
             "hosts": hosts,
         }
-        console.show(json.dumps(report, ensure_ascii=False) + "\n")
+        console.show(dump(report))
         return
     width = max(len(host.name) for host in lab.hosts)
     rows = [f"{host.name:{width}}  127.0.0.1:{host.port:<5}  {faults.get(host.name, 'well')}" for host in lab.hosts]

@@ -126,6 +126,15 @@ class Wanted:
         """Whether a password for sudo is to be had."""
         return self.ask_sudo_password or self.sudo_password_file is not None or self.sudo_password_fd is not None
 
+    @property
+    def sudo_password_from(self) -> str | None:
+        """Where that comes from, in one word; None where there is none."""
+        if self.ask_sudo_password:
+            return "asked"
+        if self.sudo_password_file is not None:
+            return "file"
+        return None if self.sudo_password_fd is None else "fd"
+
     def check(self) -> None:
         """Raise UsageError where two places are named for one secret."""
         for places in (

@@ -14,6 +14,7 @@ from vigo.core.events import Record
 from vigo.core.payload import to_payload
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
+from vigo.render.tables import tsv, tsv_line
 
 NO_ANCHOR = "a full rewrite cannot be excluded without an off-host anchor"
 _NAMED_MAX = 20
@@ -31,7 +32,7 @@ def verdict_json(audit: Audit) -> dict[str, Any]:
         "schema": SCHEMA,
         "tampered": audit.is_tampered,
         "events": audit.chain.rows,
-        "broken_at": audit.chain.broken_at,
+        "broken_seq": audit.chain.broken_at,
         "end": audit.chain.end and str(audit.chain.end),
         "head": audit.head.state.value,
         "head_behind": audit.head.behind,
@@ -73,9 +74,9 @@ def entries_text(found: Iterable[Entry]) -> Iterator[str]:
 
 def entries_tsv(found: Iterable[Entry]) -> Iterator[str]:
     """Yield tab-separated lines, times in UTC."""
-    yield "\t".join(_SHOWN) + "\n"
+    yield tsv(_SHOWN, ())
     for entry in found:
-        yield "\t".join(map(clean, _cells(entry))) + "\n"
+        yield tsv_line(_cells(entry))
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

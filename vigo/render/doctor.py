@@ -25,7 +25,7 @@ def checks_json(host: str | None, checks: Sequence[Check]) -> str:
 
 def checks_jsonl(checks: Sequence[Check]) -> str:
     """Return one JSON object for each check."""
-    return "".join(dump({"schema": SCHEMA, **_check(check)}) for check in checks)
+    return "".join(dump(_check(check)) for check in checks)
 
 
 def checks_tsv(checks: Sequence[Check]) -> str:
@@ -36,4 +36,10 @@ def checks_tsv(checks: Sequence[Check]) -> str:
 
 
 def _check(check: Check) -> dict[str, Any]:
-    return {"check": check.name, "state": check.state, "duration_ms": check.duration_ms, "found": check.found}
+    return {
+        "schema": SCHEMA,
+        "check": check.name,
+        "state": check.state,
+        "duration_ms": check.duration_ms,
+        "found": check.found,
+    }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from vigo.core.guard import Finding, Judgement, Layer, Rule, rules
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
+from vigo.render.tables import tsv
 
 _SHOWN_MAX = 100
 _LEAD = 30
@@ -83,9 +83,11 @@ def judgement_json(
     }
 
 
-def dump(value: object) -> str:
-    """Write one JSON value as one line of plain ASCII."""
-    return json.dumps(value, separators=(",", ":")) + "\n"
+def judgement_tsv(judgement: Judgement) -> str:
+    """Return a judgement as a header and one line of tab-separated values; empty where nothing was found."""
+    found = judgement.finding
+    said = ("", "", "") if found is None else (found.rule, found.pattern, _reason(found))
+    return tsv(("verdict", "rule", "pattern", "reason"), [(judgement.verdict, *said)])
 
 
 def rules_text(table: Iterable[Rule]) -> str:
@@ -113,8 +115,7 @@ def rule_json(rule: Rule) -> dict[str, Any]:
 
 def rules_tsv(table: Iterable[Rule]) -> str:
     """Return the table of rules as tab-separated lines."""
-    rows = [("rule", "layer", "pattern", "reason"), *((r.name, r.layer.value, r.pattern, r.reason) for r in table)]
-    return "".join("\t".join(row) + "\n" for row in rows)
+    return tsv(("rule", "layer", "pattern", "reason"), ((r.name, r.layer, r.pattern, r.reason) for r in table))
 
 
 def rules_page(table: Iterable[Rule]) -> str:

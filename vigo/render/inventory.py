@@ -40,7 +40,7 @@ def hosts_json(hosts: Iterable[Host], source: str) -> str:
 
 def hosts_jsonl(hosts: Iterable[Host]) -> str:
     """Return one JSON object for each host."""
-    return "".join(dump({"schema": SCHEMA, **_host(host)}) for host in hosts)
+    return "".join(dump(_host(host)) for host in hosts)
 
 
 def host_text(host: Host, origins: Sequence[Origin]) -> str:
@@ -54,7 +54,7 @@ def host_text(host: Host, origins: Sequence[Origin]) -> str:
 
 def host_json(host: Host, origins: Iterable[Origin]) -> str:
     """Return a host with its values and their origins as one JSON object."""
-    return dump({"schema": SCHEMA, **_host(host), "origins": [_origin(origin) for origin in origins]})
+    return dump({**_host(host), "origins": [_origin(origin) for origin in origins]})
 
 
 def reached_text(ways: Sequence[tuple[str, Sequence[Origin]]]) -> str:
@@ -70,7 +70,7 @@ def reached_text(ways: Sequence[tuple[str, Sequence[Origin]]]) -> str:
 
 def reached_json(ways: Sequence[tuple[str, Sequence[Origin]]]) -> str:
     """Return the same as one JSON object."""
-    told = [{"name": title, "ssh": [_origin(origin) for origin in found]} for title, found in ways]
+    told = [{"host": title, "ssh": [_origin(origin) for origin in found]} for title, found in ways]
     return dump({"schema": SCHEMA, **told[0], "hops": told[1:]})
 
 
@@ -101,7 +101,8 @@ def _row(host: Host) -> tuple[str, str, str, str]:
 
 def _host(host: Host) -> dict[str, Any]:
     return {
-        "name": host.name,
+        "schema": SCHEMA,
+        "host": host.name,
         "uuid": host.uuid,
         "address": host.address,
         "groups": list(host.groups),

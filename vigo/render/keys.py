@@ -58,7 +58,7 @@ def keys_json(rows: Sequence[KeyRow], failures: Iterable[KeyFailure] = ()) -> st
 
 def keys_jsonl(rows: Iterable[KeyRow]) -> str:
     """Return one JSON object for each key."""
-    return "".join(dump({"schema": SCHEMA, **_key(row)}) for row in rows)
+    return "".join(dump(_key(row)) for row in rows)
 
 
 def forgotten_json(host: str, file: str, lines: Sequence[str], left: Sequence[KeyRow]) -> str:
@@ -73,6 +73,7 @@ def _cells(row: KeyRow) -> tuple[str, ...]:
 
 def _key(row: KeyRow) -> dict[str, Any]:
     return {
+        "schema": SCHEMA,
         "host": row.host,
         "state": row.state,
         "type": row.algorithm,

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
+from vigo.core.events import TaskDispatched
 from vigo.core.gate import GatePolicy
 from vigo.core.guard import Act, Finding, Text
+from vigo.core.payload import to_payload
 from vigo.core.plan import OnStop, Plan, Policy
 from vigo.core.shape import HostOrder
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
+from vigo.render.tables import tsv
+
+_WHENCE: Final = {
+    "asked": "asked for on the terminal before anything connects",
+    "file": "read from a file",
+    "fd": "read from a descriptor",
+}
 
 
 def plan_json(
-    plan: Plan, texts: Mapping[str, Act], offline: Collection[str], finding: Finding | None
+    plan: Plan,
+    texts: Mapping[str, Act],
+    offline: Collection[str],
+    finding: Finding | None,
+    opening: TaskDispatched,
+    password: str | None = None,
 ) -> dict[str, Any]:
-    """Return the dry run for machines."""
+    """Return the dry run for machines; `opening` is what would be on record, `password` where sudo's comes from."""
+    recorded, privilege = to_payload(opening), plan.policy.privilege
     return {
         "schema": SCHEMA,
         "batches": [[host.name for host in batch] for batch in plan.batches],
         "targets": plan.total,
         "offline": list(offline),
         "commands": {host: text.shown for host, text in texts.items()},
+        "task_name": opening.task_name,
+        "rights": privilege and {"user": privilege.user, "by": privilege.by, "password": password},
+        "given": recorded.get("given"),
+        "push": recorded.get("push"),
+        "policy": recorded["policy"],
         "finding": finding and {"layer": finding.layer, "rule": finding.rule, "pattern": finding.pattern},
     }
+
+
+def plan_tsv(plan: Plan, texts: Mapping[str, Act], offline: Collection[str]) -> str:
+    """Return one tab-separated line a host, in plan order."""
+    gone = frozenset(offline)
+    rows = (
+        (str(number), host.name, "yes" if host.name in gone else "", texts[host.name].shown)
+        for number, batch in enumerate(plan.batches)
+        for host in batch
+    )
+    return tsv(("batch", "host", "offline", "command"), rows)
 
 
 def dry_run_text(plan: Plan, offline: Collection[str]) -> str:
@@ -37,7 +68,9 @@ def dry_run_text(plan: Plan, offline: Collection[str]) -> str:
     return f"Dry-run batch plan:\n\n{batches}\n{total}"
 
 
-def plan_lines(plan: Plan, texts: Mapping[str, Act], task_name: str | None) -> Iterator[str]:
+def plan_lines(
+    plan: Plan, texts: Mapping[str, Act], task_name: str | None, password: str | None = None
+) -> Iterator[str]:
     """Yield what will run and by which rules, as an operator would say it, for stderr. Secrets stand as variables."""
     policy, total = plan.policy, plan.total
     yield f"task {task_name}:" if task_name else "command:"
@@ -51,6 +84,8 @@ def plan_lines(plan: Plan, texts: Mapping[str, Act], task_name: str | None) -> I
         yield f"standard input: {clean(first.given.stdin.shown)}"
     if isinstance(first, Text) and first.given.has_terminal:
         yield "in a terminal: what it writes to stderr comes with stdout (--pty)"
+    if policy.privilege is not None and password is not None:
+        yield f"password for {policy.privilege.by}: {_WHENCE[password]}"
     nice = f", nice {policy.limits.nice}" if policy.limits.nice else ""
     yield f"timeout {_plain(policy.limits.timeout_ms)}, at most {policy.fanout} hosts at once{nice}"
     yield from _stop_lines(policy, total)

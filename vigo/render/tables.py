@@ -16,7 +16,12 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequen
 
 def tsv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return tab-separated lines; tabs, newlines and other controls inside a value are shown as escapes."""
-    return "".join("\t".join(map(clean, row)) + "\n" for row in (header, *rows))
+    return "".join(map(tsv_line, (header, *rows)))
+
+
+def tsv_line(row: Sequence[str]) -> str:
+    """Return one such line: what is printed as it comes has no whole table."""
+    return "\t".join(map(clean, row)) + "\n"
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:

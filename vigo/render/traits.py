@@ -71,9 +71,9 @@ def gathered_json(learned: Sequence[Learned], task: str, at: str) -> dict[str, A
         "schema": SCHEMA,
         "task": task,
         "gathered_at": at,
-        "hosts": len(learned),
+        "targets": len(learned),
         "gathered": sum(1 for one in learned if one.answer is not None),
-        "results": [learned_json(one) for one in learned],
+        "hosts": [learned_json(one) for one in learned],
     }
 
 
