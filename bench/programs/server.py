@@ -1,7 +1,8 @@
-"""A cheap fleet: one process that plays every loopback address. `server.py HOST_KEY AUTHORIZED_KEYS`; prints its port.
+"""A cheap fleet: one process that plays every loopback address. `server.py HOST_KEY AUTHORIZED_KEYS [hold]`; prints its port.
 
 It starts no process. A command is answered with one line and exit 0; one in vigo's wrapper is greeted first, as the
-wrapper does, and answered when its first lines of standard input have come. It ends with its standard input.
+wrapper does, and answered when its first lines of standard input have come, or with `hold` never. It ends with its
+standard input.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import asyncssh
 
 _LINE = b" 12:00:00 up 1 day,  1 user,  load average: 0.00, 0.00, 0.00\n"
+_HOLD = "hold" in sys.argv[3:]
 _WRAPPER = re.compile(rb"exec /bin/sh -c 'i=([0-9A-Za-z._-]+) ")
 
 
@@ -42,7 +44,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             self._answer()
 
     def data_received(self, data: bytes, datatype: Any) -> None:  # noqa: ANN401, ARG002 - asyncssh's signature
-        if self._waits:
+        if self._waits and not _HOLD:
             self._waits = False
             self._answer()
 

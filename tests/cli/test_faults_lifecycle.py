@@ -118,25 +118,33 @@ def test_b8_a_terminal_that_is_closed_loses_no_event(lab: Vigo) -> None:
     assert lab("audit", "verify").code == 0
 
 
-def _limited(vigo: Vigo, limit: int, value: int, *args: str) -> subprocess.CompletedProcess[str]:
+def _limited(
+    vigo: Vigo, limit: int, value: int, *args: str, hard: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the program under a limit, which it may raise as far as `hard`."""
     return subprocess.run(
         vigo.command(*args),
         env=vigo.env, cwd=vigo.home, capture_output=True, text=True, check=False, timeout=_WAIT_S,
-        preexec_fn=lambda: resource.setrlimit(limit, (value, value)),
+        preexec_fn=lambda: resource.setrlimit(limit, (value, hard or value)),
     )  # fmt: skip
 
 
 def test_c6_few_open_files_lower_the_fan_out_and_very_few_are_refused(tmp_path: Path, ten: Path) -> None:
-    """0 hosts fail; the lowering is told once; a limit that leaves no room is a refusal before any host."""
+    """0 hosts fail; the limit is raised first; the lowering is told once; without room for one host, no host is touched."""
     vigo = fleet(tmp_path, ten)
+    raised = _limited(vigo, resource.RLIMIT_NOFILE, 32, "task", "run", "true", "--target", "all", hard=64)
+    assert (raised.returncode, raised.stdout.count("[complete]")) == (0, _HOSTS), raised.stderr
+    assert "open files" not in raised.stderr
     lowered = _limited(vigo, resource.RLIMIT_NOFILE, 50, "task", "run", "true", "--target", "all")
     assert lowered.returncode == 0, lowered.stderr
     assert lowered.stdout.count("[complete]") == _HOSTS
     assert lowered.stderr.count("open files allows 3 hosts at once instead of 10") == 1
+    scanned = _limited(vigo, resource.RLIMIT_NOFILE, 50, "keys", "scan", "--target", "all")
+    assert (scanned.returncode, scanned.stderr.count("allows 3 hosts at once instead of 10")) == (0, 1), scanned.stderr
     refused = _limited(vigo, resource.RLIMIT_NOFILE, 16, "task", "run", "true", "--target", "all")
     assert refused.returncode == 5
     assert "ulimit -n 64" in refused.stderr
-    assert len(vigo("task", "list", "-o", "json").json()["tasks"]) == 1
+    assert len(vigo("task", "list", "-o", "json").json()["tasks"]) == 2
 
 
 @pytest.mark.faults
@@ -148,6 +156,7 @@ def test_c6_two_hundred_hosts_under_sixty_four_files(tmp_path: Path) -> None:
     try:
         run = _limited(vigo, resource.RLIMIT_NOFILE, 64, "task", "run", "true", "--target", "all")
         assert (run.returncode, run.stdout.count("[complete]")) == (0, 200), run.stderr
+        assert run.stderr.count("the limit of 64 open files allows 10 hosts at once instead of 100") == 1
     finally:
         vigo("lab", "down")
 

@@ -21,6 +21,15 @@ def fit(policy: Policy, hosts: int, console: Console) -> Policy:
     Raises ConfigError when not even one host would fit.
     """
     wanted = min(policy.fanout, hosts)
+    room = at_once(wanted, console)
+    return policy if room >= wanted else replace(policy, fanout=room)
+
+
+def at_once(wanted: int, console: Console) -> int:
+    """Return how many of so many hosts may be connected to at once, saying so when they are not all.
+
+    Raises ConfigError when not even one host would fit.
+    """
     limit = _raised(_OWN + _PER_HOST * wanted)
     room = (limit - _OWN) // _PER_HOST
     if room < 1:
@@ -28,12 +37,12 @@ def fit(policy: Policy, hosts: int, console: Console) -> Policy:
             f"the limit of {limit} open files leaves no room for a connection; raise it: ulimit -n {_OWN + _PER_HOST * wanted}"
         )
     if room >= wanted:
-        return policy
+        return wanted
     console.say(
         f"the limit of {limit} open files allows {room} hosts at once instead of {wanted}; "
         f"ulimit -n {_OWN + _PER_HOST * wanted} allows all of them"
     )
-    return replace(policy, fanout=room)
+    return room
 
 
 def _raised(needed: int) -> int:

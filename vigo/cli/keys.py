@@ -11,6 +11,7 @@ import typer
 
 from vigo.cli import flags, ssh_flags
 from vigo.cli.console import Console
+from vigo.cli.descriptors import at_once
 from vigo.cli.flags import Format
 from vigo.core.errors import ConfigError, Exit, NoMatchError, UsageError
 from vigo.core.inventory import Inventory
@@ -64,7 +65,7 @@ def scan(
     console = Console.of_process()
     fleet, hosts = _selected(targets, excludes, inventory, console)
     scanner = scanner_for(fleet, reach)
-    found = asyncio.run(_scan(scanner, hosts, fanout or _FANOUT))
+    found = asyncio.run(_scan(scanner, hosts, at_once(min(fanout or _FANOUT, len(hosts)), console)))
     _say_remarks(scanner, console)
     rows, failures = _rows(found)
     _show(rows, failures, output, console)

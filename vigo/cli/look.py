@@ -10,6 +10,7 @@ from vigo.adapters.ssh import SshTransport
 from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
 from vigo.cli.credentials import fetched
+from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
 from vigo.cli.flags import Format
 from vigo.cli.reading import find_task
@@ -46,7 +47,7 @@ def look_at_lost(
     hosts, reach = known_hosts(tuple(marks), fleet), Reach.recorded(opening.reach)
     errand = Errand(Plan((hosts,), opening.policy), {}, overrides=reach.overrides(fleet), ssh_config=reach.ssh_config)
     with fetched((login or Wanted()).again(reach), errand, console) as ready:
-        found = look_at(hosts, marks, partial(transport_to, ready), opening.policy.fanout)
+        found = look_at(hosts, marks, partial(transport_to, ready), fit(opening.policy, len(hosts), console).fanout)
     if form == Format.TEXT:
         console.show(remains_text(found))
     else:
