@@ -41,7 +41,7 @@ _AFTERWARDS: Mapping[str, Sequence[str]] = {
     "view-gather": ("task", "status", "--view", "gather"),
     "view-summary": ("task", "status", "--view", "summary"),
     "list": ("task", "list"),
-    "dry-run": ("task", "run", "uptime", "--target", "*.web.*", "--batch-size", "2", "--dry-run"),
+    "dry-run": ("task", "run", "uptime", "--target", "all", "--batch-size", "4", "--dry-run"),
 }
 
 

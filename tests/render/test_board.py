@@ -187,6 +187,43 @@ def test_a_state_is_told_by_a_word_beside_its_sign() -> None:
     assert all(f"1 {outcome}" in screen[3] for outcome in Outcome)
 
 
+def test_no_count_is_cut_where_the_screen_ends() -> None:
+    """Half a number is another number: what has no room stands on the next line."""
+    told = Told(names(150))
+    for host, outcome in zip(names(len(Outcome)), Outcome, strict=True):
+        told.state._set(host, State(outcome))
+    assert [line.rstrip() for line in told.screen(60)[3:6]] == [
+        "hosts       150:  . 142 waiting  ✓ 1 complete  ✗ 1 failed",
+        "              T 1 timeout  U 1 unreachable  R 1 rejected",
+        "              ? 1 lost  C 1 cancelled  - 1 skipped",
+    ]
+
+
+def test_a_budget_that_is_overspent_says_by_how_much() -> None:
+    """Hosts that ran when it stopped may fail too."""
+    told = Told(names(6), policy=Policy(failures_max=Quantity(2), fanout=6))
+    told.tell(*(HostStarted(host, 0) for host in names(6)), *(HostFinished(host, FAILED) for host in names(3)))
+    assert told.screen()[4].endswith(" 3 of 2 spent, one too many")
+    told.tell(*(HostFinished(host, FAILED) for host in names(3, 3)))
+    assert any(line.endswith(" 6 of 2 spent, 4 too many") for line in told.screen())
+
+
+def test_the_strip_of_many_batches_shows_whole_ones_and_the_current_among_them() -> None:
+    """On any width, with gates."""
+    gate = GatePolicy(urls=("http://lb/",), baseline=True)
+    told = Told(*((name,) for name in names(120)), policy=Policy(gate=gate))
+    told.tell(GateOpened(None), GateChecked(None, True, "HTTP 200", 3))  # noqa: FBT003
+    for number, name in enumerate(names(60)):
+        told.tell(HostStarted(name, number), HostFinished(name, DONE), GateOpened(number))
+        told.tell(GateChecked(number, True, "HTTP 200", 3))  # noqa: FBT003
+    told.tell(HostStarted("web-00060", 60))
+    for width in range(40, 200, 7):
+        strip = next(line for line in told.screen(width) if line.startswith("batches"))
+        assert len(strip) <= width
+        assert "▸ 60 | " in strip
+        assert strip.endswith("| …")
+
+
 # --- text from outside
 
 

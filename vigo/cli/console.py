@@ -39,6 +39,13 @@ class Console:
         """Whether there is a terminal to ask on and to answer from."""
         return self.answers.isatty() and self.err.isatty()
 
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is that results go to; None for everything else."""
+        with suppress(OSError, ValueError):
+            return os.get_terminal_size(self.out.fileno()).columns or None
+        return None
+
     def show(self, text: str) -> None:
         """Write a result, as it is, to standard output."""
         self.out.write(text)

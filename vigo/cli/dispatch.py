@@ -220,7 +220,7 @@ def _dry_run(job: Job, console: Console) -> Exit:
     finding = verdict.finding or verdict.too_many
     match errand.output:
         case "text":
-            console.show(dry_run_text(errand.plan, offline))
+            console.show(dry_run_text(errand.plan, offline, console.columns))
         case "tsv":
             console.show(plan_tsv(errand.plan, errand.texts, offline))
         case _:

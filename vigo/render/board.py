@@ -129,7 +129,7 @@ def _small(state: BoardState, now_ms: int, width: int, look: Look) -> Iterator[L
     now = _now(state, now_ms, width)
     if now is not None:
         yield now
-    yield _counts(state, look)
+    yield from _counts(state, width, look)
 
 
 def _now(state: BoardState, now_ms: int, width: int) -> Line | None:
@@ -164,22 +164,25 @@ def _gate(state: BoardState, now_ms: int, width: int) -> str:
     return f"{words}, {_outside(gate.answer, width)}" if gate.answer else words
 
 
-def _counts(state: BoardState, look: Look) -> Line:
-    line = _label("hosts")
-    line.append(f"{len(state.cells)}:")
+def _counts(state: BoardState, width: int, look: Look) -> Iterator[Line]:
+    """Yield the counts; one that has no room begins another line, because half a number is another number."""
+    line = _label("hosts").append(f"{len(state.cells)}:")
     for each in State:
         if state.counts[each]:
-            line.append("  ")
-            line.append(f"{look.glyph(each)} {state.counts[each]} {each}", _STYLES[each])
-    return line
+            said = f"{look.glyph(each)} {state.counts[each]} {each}"
+            if line.cells + 2 + len(said) > width:
+                yield line
+                line = _label("")
+            line.append("  ").append(said, _STYLES[each])
+    yield line
 
 
 def _strip(state: BoardState, width: int, look: Look) -> list[Line]:
     """Draw the batches that fit, the current one among them; `|` is a gate to come, `=` one that passed."""
     if len(state.batches) == 1 and not state.dispatched.policy.gate.is_set:
         return []
-    cell = len(str(len(state.batches))) + 4
-    fit = max(1, (width - _LABEL - 4) // cell)
+    cell = len(str(len(state.batches))) + (5 if state.dispatched.policy.gate.is_set else 3)
+    fit = max(1, (width - _LABEL - 5) // cell)
     first = min(max(0, state.batch - fit // 2), max(0, len(state.batches) - fit))
     line = _label("batches")
     if first:
@@ -226,7 +229,8 @@ def _bar(budget: Budget, width: int) -> Line:
     full = cells if budget.spent > budget.allowed else cells * budget.spent // (budget.allowed + 1)
     style = "bold red" if budget.spent > budget.allowed else "yellow" if budget.spent else "green"
     line.append(f"[{'#' * full}{'.' * (cells - full)}]", style)
-    word = "spent, one too many" if budget.spent > budget.allowed else "used"
+    over = budget.spent - budget.allowed
+    word = "used" if over <= 0 else f"spent, {'one' if over == 1 else over} too many"
     line.append(f" {budget.spent} of {budget.allowed} {word}")
     return line
 

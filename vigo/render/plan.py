@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vigo.core.events import TaskDispatched
@@ -58,14 +58,27 @@ def plan_tsv(plan: Plan, texts: Mapping[str, Act], offline: Collection[str]) -> 
     return tsv(("batch", "host", "offline", "command"), rows)
 
 
-def dry_run_text(plan: Plan, offline: Collection[str]) -> str:
-    """Return the page's batch plan and its summary line."""
+def dry_run_text(plan: Plan, offline: Collection[str], width: int | None = None) -> str:
+    """Return the page's batch plan and its summary line; on a terminal so wide, long batches go on below their first host."""
     batches = "".join(
-        f"  Batch {number}: {', '.join(clean(host.name) for host in batch)}\n"
+        _batch(f"  Batch {number}: ", [clean(host.name) for host in batch], width)
         for number, batch in enumerate(plan.batches)
     )
     total = f"{len(plan.batches)} batch(es), {plan.total} target(s), {len(offline)} offline\n"
     return f"Dry-run batch plan:\n\n{batches}\n{total}"
+
+
+def _batch(label: str, names: Sequence[str], width: int | None) -> str:
+    text = f"{label}{', '.join(names)}\n"
+    if width is None or len(text) <= width:
+        return text
+    lines = [f"{label}{names[0]}"]
+    for name in names[1:]:
+        if len(lines[-1]) + len(f", {name},") > width:
+            lines.append(" " * len(label) + name)
+        else:
+            lines[-1] += f", {name}"
+    return ",\n".join(lines) + "\n"
 
 
 def plan_lines(
