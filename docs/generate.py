@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from vigo.cli.app import app
+from vigo.cli.examples import EXAMPLES
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
 MAN = Path(__file__).parent / "man" / "vigo.1"
@@ -108,8 +109,9 @@ def _section(path: str, command: Command) -> str:
         parts.append(_table(("argument", "meaning"), rows))
     if options(command):
         parts.append(_table(("option", "default", "meaning"), [_option(param) for param in options(command)]))
-    if command.epilog:
-        parts.append(re.sub(r"\AExample: (.*)\Z", r"Example: `\1`", command.epilog))
+    lines = EXAMPLES.get(path.removeprefix("vigo").strip(), ())
+    if lines:
+        parts.append("\n".join(("Examples:\n", *(f"- `{line}`" for line in lines))))
     return "\n" + "\n\n".join(parts) + "\n"
 
 
@@ -168,6 +170,8 @@ def man_page() -> str:
             name, value, text = _option(param)
             default = f" Default: {value}." if value else ""
             parts.append(f".TP\n.B {_roff(name.strip('`'))}\n{_roff(text.replace('`', ''))}{_roff(default)}")
+        lines = EXAMPLES.get(path.removeprefix("vigo").strip(), ())
+        parts.extend([".PP\nExamples:", *(f".br\n{_roff(line)}" for line in lines)] if lines else [])
     return "\n".join(parts) + "\n" + _MAN_TAIL
 
 

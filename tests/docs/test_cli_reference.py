@@ -5,9 +5,16 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
+import typer
 
 from docs.generate import MAN, PAGE, TABLE, commands, completion_table, man_page, options, reference
 from tests.docs.pages import ROOT, markdown, read
+from vigo.adapters.inventory_yaml import load
+from vigo.cli.examples import EXAMPLES
+from vigo.core.guard.analysis import analyse
+from vigo.core.imports.mapping import read_field, read_mapping
+from vigo.core.target import parse
+from vigo.core.tasks import read_task
 
 KNOWN = commands()
 EVERYWHERE = {"-h", "--help"}
@@ -25,16 +32,41 @@ def test_the_manual_page_and_completion_know_the_same() -> None:
     assert TABLE.read_text("utf-8") == completion_table(), "run `.venv/bin/python docs/generate.py`"
 
 
-def test_every_example_in_a_commands_help_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names a command, and its flags are the command's."""
-    monkeypatch.setenv("VIGO_INVENTORY", "lab")
-    examples = [epilog for command in KNOWN.values() if (epilog := command.epilog)]
-    assert len(examples) > 10
-    for text in examples:
-        words = shlex.split(text.removeprefix("Example: "))
-        path = max((known for known in KNOWN if words[: len(known.split())] == known.split()), key=len)
-        flags = {name for option in options(KNOWN[path]) for name in option.opts}
-        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= flags | {"--"}, text
+FLEET = load(ROOT / "inventory")
+LINES = [(path, line) for path, lines in EXAMPLES.items() for line in lines]
+
+
+def test_every_help_ends_with_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One to three of them, whole lines on a narrow terminal too; groups only list their commands."""
+    monkeypatch.setenv("COLUMNS", "60")
+    leaves = {path for path in KNOWN if path == "vigo" or not any(other.startswith(f"{path} ") for other in KNOWN)}
+    assert {f"vigo {path}".rstrip() for path in EXAMPLES} == leaves
+    for path, lines in EXAMPLES.items():
+        command = KNOWN[f"vigo {path}".rstrip()]
+        shown = command.get_help(typer.Context(command, info_name=path)).rstrip().splitlines()
+        assert 1 <= len(lines) <= 3
+        assert shown[-len(lines) - 1 :] == ["  Examples:", *(f"    {line}" for line in lines)]
+
+
+@pytest.mark.parametrize(("path", "line"), LINES, ids=[line for _, line in LINES])
+def test_every_example_could_be_typed(path: str, line: str) -> None:
+    """The program's own parser takes it, its targets and tasks are of the example fleet, and no guard stops its command."""
+    words = next(part for part in line.split(" | ") if part.startswith("vigo "))
+    typed = shlex.split(re.split(r" >>? ", words)[0])
+    called = max((known for known in KNOWN if typed[: len(known.split())] == known.split()), key=len)
+    assert called == f"vigo {path}" or (path == "" and called != "vigo")
+    given = KNOWN[called].make_context(called, typed[len(called.split()) :]).params
+    for target in [*(given.get("targets") or ()), *(given.get("excludes") or ())]:
+        parse(target).select(FLEET)
+    if called == "vigo task run":
+        [word] = given["words"]
+        task = FLEET.tasks.get(word)
+        assert analyse(word).finding is None
+        params = {param.name for param in read_task(word, task).params} if task else set()
+        assert {param.partition("=")[0] for param in given["params"] or ()} == params
+    if called.endswith("import command"):
+        read_mapping(given["mapping"])
+        read_field(given["items"], "--items")
 
 
 def test_every_command_and_every_flag_is_on_the_page() -> None:

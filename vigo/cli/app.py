@@ -12,6 +12,7 @@ from typer.main import get_command, get_command_name, get_group_from_info
 from typer.models import CommandInfo, TyperInfo
 
 from vigo import __version__
+from vigo.cli.examples import examples
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -86,6 +87,7 @@ app = typer.Typer(
     name="vigo",
     cls=LazyGroup,
     help="Run commands on a fleet over SSH: planned, guarded, gated on health, written down.",
+    epilog=examples(""),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

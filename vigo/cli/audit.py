@@ -15,6 +15,7 @@ from vigo.adapters.store_audit import export as export_rows
 from vigo.adapters.store_audit import walk_chain
 from vigo.adapters.store_read import Reading
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format
 from vigo.cli.flags import Output as FormatOption
 from vigo.cli.wiring import journal_folder, login_name
@@ -31,7 +32,7 @@ _DAYS = re.compile(r"(\d{1,5})d", re.ASCII)
 _ANCHOR_FILE_MAX = 1024 * 1024
 
 
-@app.command()
+@app.command(epilog=examples("audit verify"))
 def verify(
     anchor: Annotated[
         list[str] | None,
@@ -49,7 +50,7 @@ def verify(
     return show_verdict(found, output, console)
 
 
-@app.command()
+@app.command(epilog=examples("audit show"))
 def show(
     host: Annotated[str | None, typer.Option(help="Only this host; globs allowed.")] = None,
     operator: Annotated[str | None, typer.Option(help="Only tasks of this operator; globs allowed.")] = None,
@@ -83,7 +84,7 @@ def show(
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("audit export"))
 def export(output: FormatOption = Format.JSONL) -> int:
     """Write every row of the journal, with its digest, to standard output."""
     if output not in {Format.JSONL, Format.JSON}:
@@ -100,7 +101,7 @@ def export(output: FormatOption = Format.JSONL) -> int:
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("audit anchor"))
 def anchor(output: FormatOption = Format.TEXT) -> int:
     """Print seq:digest of the journal's end, to be kept on another machine."""
     with Reading(journal_folder()) as reading, reading.snapshot():
@@ -115,7 +116,7 @@ def anchor(output: FormatOption = Format.TEXT) -> int:
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("audit prune"))
 def prune(
     older_than: Annotated[str, typer.Option(help="Drop kept output of events older than this: 90d, 12h.")],
     operator: Annotated[str | None, typer.Option(help="Operator name for audit.  [default: current user]")] = None,

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from vigo.cli.examples import examples
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _BASH = r"""_vigo() {
     local IFS=$'\n'
@@ -42,7 +44,7 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-@app.command(epilog="Example: vigo completion bash")
+@app.command(epilog=examples("completion"))
 def completion(shell: Annotated[Shell, typer.Argument(help="The shell that reads the script.")]) -> int:
     """Print a script that makes a shell complete commands, flags, targets, task names and run ids."""
     typer.echo({Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}[shell], nl=False)

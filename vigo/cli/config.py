@@ -8,6 +8,7 @@ import typer
 
 from vigo.cli import settings
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format, Output
 from vigo.core.errors import Exit
 from vigo.render.machine import SCHEMA, dump
@@ -25,7 +26,7 @@ def group() -> None:
     """See what stands in for flags that are not given."""
 
 
-@app.command(epilog="Example: vigo config show -o json")
+@app.command(epilog=examples("config show"))
 def show(output: Output = Format.TEXT) -> int:
     """Show each setting with its value and its origin, and the flags that cannot be configured."""
     console = Console.of_process()

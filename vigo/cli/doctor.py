@@ -10,6 +10,7 @@ import typer
 
 from vigo.cli import flags, ssh_flags
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format
 from vigo.core.doctor import Check, CheckState, passed
 from vigo.core.errors import Exit, UsageError
@@ -20,7 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 Tell: TypeAlias = Callable[[Check], None]
 
 
-@app.command("doctor", epilog="Example: vigo doctor web-01")
+@app.command("doctor", epilog=examples("doctor"))
 def doctor(
     host: Annotated[str | None, typer.Argument(help="A host of the inventory; without it, this machine.")] = None,
     connect_timeout: flags.ConnectTimeout = None,

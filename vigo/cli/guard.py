@@ -12,6 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format
 from vigo.cli.flags import Output as FormatOption
 from vigo.core.errors import ConfigError, Exit, UsageError
@@ -24,7 +25,7 @@ app = typer.Typer(help="Ask the guards about a command, and see their rules.", n
 LINE_MAX = 2 * 1024 * 1024
 
 
-@app.command("check")
+@app.command("check", epilog=examples("guard check"))
 def check_command(
     command: Annotated[
         str | None, typer.Argument(help="The command to judge; nothing runs.", show_default=False)
@@ -44,7 +45,7 @@ def check_command(
     return check(command or "", output, console)
 
 
-@app.command("rules")
+@app.command("rules", epilog=examples("guard rules"))
 def list_rules(output: FormatOption = Format.TEXT) -> int:
     """Print the table of rules."""
     console = Console.of_process()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ WriteOption = Annotated[
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Let --write replace a file that is there.")]
 
 
-@app.command()
+@app.command(epilog=examples("inventory import ansible"))
 def ansible(
     path: Annotated[
         str, typer.Argument(help="An inventory file or folder, or `-` for the JSON of `ansible-inventory --list`.")
@@ -39,7 +40,7 @@ def ansible(
     return _deliver(import_ansible(path), path, write, replace)
 
 
-@app.command("ssh-config")
+@app.command("ssh-config", epilog=examples("inventory import ssh-config"))
 def ssh_config(
     file: Annotated[str | None, typer.Argument(help="An ssh_config. [default: ~/.ssh/config]")] = None,
     all_settings: Annotated[
@@ -55,7 +56,7 @@ def ssh_config(
     return _deliver(import_ssh_config(file, all_settings=all_settings), file or "~/.ssh/config", write, replace)
 
 
-@app.command()
+@app.command(epilog=examples("inventory import vagrant"))
 def vagrant(
     file: Annotated[str, typer.Argument(help="What `vagrant ssh-config` printed, or `-` for standard input.")] = "-",
     write: WriteOption = None,
@@ -68,7 +69,7 @@ def vagrant(
     return _deliver(import_vagrant(file), file, write, replace)
 
 
-@app.command()
+@app.command(epilog=examples("inventory import command"))
 def command(
     program: Annotated[str, typer.Argument(help="A program and its arguments, in quotes; no shell runs it.")],
     mapping: Annotated[

@@ -9,6 +9,7 @@ import typer
 from vigo.cli import imports, ssh_flags
 from vigo.cli.age import say_age
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format
 from vigo.cli.flags import Output as FormatOption
 from vigo.core.errors import Exit, UsageError
@@ -26,7 +27,7 @@ InventoryOption = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("inventory list"))
 def list_hosts(
     target: Annotated[
         list[str] | None, typer.Option(help="Only these hosts; every target of `task run` works. Repeatable.")
@@ -58,7 +59,7 @@ def list_hosts(
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("inventory show"))
 def show(
     host: Annotated[str, typer.Argument(help="The host's name.")],
     ssh: Annotated[bool, typer.Option("--ssh", help="Show how it is reached, flags and ssh_config included.")] = False,
@@ -106,7 +107,7 @@ def _show_ssh(
     console.show(render.reached_text(ways) if output is Format.TEXT else render.reached_json(ways))
 
 
-@app.command()
+@app.command(epilog=examples("inventory check"))
 def check(inventory: InventoryOption = None, output: FormatOption = Format.TEXT) -> int:
     """Read every file strictly and say what is worth a look; exit 5 when it cannot be used."""
     from vigo.cli.wiring import load_inventory

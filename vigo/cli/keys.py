@@ -12,6 +12,7 @@ import typer
 from vigo.cli import flags, ssh_flags
 from vigo.cli.console import Console
 from vigo.cli.descriptors import at_once
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format
 from vigo.core.errors import ConfigError, Exit, NoMatchError, UsageError
 from vigo.core.inventory import Inventory
@@ -36,7 +37,7 @@ KnownHost = Annotated[
 ]
 
 
-@app.command(epilog="Example: vigo keys scan --target @web --write")
+@app.command(epilog=examples("keys scan"))
 def scan(
     targets: flags.Target = None,
     excludes: flags.Exclude = None,
@@ -75,7 +76,7 @@ def scan(
     return Exit.OK if is_fine else Exit.HOSTS_FAILED
 
 
-@app.command()
+@app.command(epilog=examples("keys show"))
 def show(
     host: Annotated[str | None, typer.Argument(help="The host's name.")] = None,
     targets: flags.Target = None,
@@ -108,7 +109,7 @@ def show(
     return Exit.HOSTS_FAILED if failures else Exit.OK
 
 
-@app.command(epilog="Example: vigo keys forget web-01")
+@app.command(epilog=examples("keys forget"))
 def forget(
     host: KnownHost,
     ssh_config: ssh_flags.SshConfig = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.core.errors import Exit, NoMatchError, UsageError, VigoError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ OutputOption = Annotated[Format, typer.Option("--output", "-o", help="Form of th
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
 
 
-@app.command(epilog="Example: vigo lab up --hosts 20")
+@app.command(epilog=examples("lab up"))
 def up(
     hosts: Annotated[
         int | None, typer.Option(min=1, max=20_000, help="How many hosts.  [default: as many as the inventory has]")
@@ -75,14 +76,14 @@ def up(
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("lab status"))
 def status(output: OutputOption = Format.TEXT) -> int:
     """Show the lab's hosts, ports and faults."""
     _show(_require_lab(), output, Console.of_process())
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("lab down"))
 def down() -> int:
     """End the lab and everything it started."""
     from vigo.lab import lifecycle
@@ -94,7 +95,7 @@ def down() -> int:
     return Exit.OK
 
 
-@app.command()
+@app.command(epilog=examples("lab health"))
 def health(state: Annotated[HealthState, typer.Argument(help="What the health URL says from now on.")]) -> int:
     """Make the lab's health URL say 200 (up) or 503 (down)."""
     from vigo.lab.control import ask
@@ -105,7 +106,7 @@ def health(state: Annotated[HealthState, typer.Argument(help="What the health UR
     return Exit.OK
 
 
-@app.command("break", epilog="Example: vigo lab break web-02.example.com exit:3")
+@app.command("break", epilog=examples("lab break"))
 def break_(
     host: HostArgument,
     fault: Annotated[str, typer.Argument(metavar="refuse|hang|slow|exit:N", help="What goes wrong from now on.")],
@@ -116,7 +117,7 @@ def break_(
     return _set_fault(host, str(parse_fault(fault)))
 
 
-@app.command()
+@app.command(epilog=examples("lab heal"))
 def heal(host: HostArgument) -> int:
     """Make one host well again."""
     return _set_fault(host, "")

@@ -9,6 +9,7 @@ import typer
 from vigo.cli import flags, ssh_flags
 from vigo.cli.ahead import load_ahead
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format, Progress, RunFormat
 from vigo.cli.request import Request
 from vigo.core.errors import UsageError
@@ -16,9 +17,7 @@ from vigo.core.errors import UsageError
 app = typer.Typer(help="Run a command or a named task on hosts; look at runs.", no_args_is_help=True)
 
 
-@app.command(
-    epilog='Example: vigo task run "systemctl restart nginx" --target "*.web.*" --batch-size 25% --max-failures 2'
-)
+@app.command(epilog=examples("task run"))
 def run(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="COMMAND|TASK", help="A quoted command, or a task's name.")
@@ -108,7 +107,7 @@ def run(
     return run_task(Request.of(given), Console.of_process())
 
 
-@app.command(epilog="Example: vigo task push app.conf /etc/app/ --target '@prod.web' --batch-size 1,25%")
+@app.command(epilog=examples("task push"))
 def push(
     local: flags.Local,
     remote: flags.Remote,
@@ -177,7 +176,7 @@ def push(
     return push_file(asked, Request.of(given), Console.of_process())
 
 
-@app.command()
+@app.command(epilog=examples("task status"))
 def status(
     task: Annotated[
         str | None, typer.Argument(metavar="ID", help="Task id or a unique beginning of one.  [default: the last task]")
@@ -236,7 +235,7 @@ def status(
     return show_status(task, output, console, wish)
 
 
-@app.command(epilog="Example: vigo task report t1a2b3c --html report.html")
+@app.command(epilog=examples("task report"))
 def report(
     html: Annotated[str, typer.Option("--html", metavar="FILE|-", help="The file to write; - is standard output.")],
     task: Annotated[
@@ -249,7 +248,7 @@ def report(
     return report_task(task, html, Console.of_process())
 
 
-@app.command("list")
+@app.command("list", epilog=examples("task list"))
 def list_(
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of tasks to display.")] = 20,
     output: flags.Output = Format.TEXT,
@@ -260,7 +259,7 @@ def list_(
     return show_list(limit, output, Console.of_process())
 
 
-@app.command()
+@app.command(epilog=examples("task cancel"))
 def cancel(
     task: flags.TaskId,
     now: Annotated[bool, typer.Option("--now", help="Kill the command on the hosts where it runs.")] = False,
@@ -272,7 +271,7 @@ def cancel(
     return cancel_task(task, operator, Console.of_process(), now=now)
 
 
-@app.command(epilog="Example: vigo task resume t1a2b3c --include-lost")
+@app.command(epilog=examples("task resume"))
 def resume(
     task: flags.TaskId,
     include_lost: Annotated[
@@ -309,7 +308,7 @@ def resume(
     return resume_task(Resumption(**given), Console.of_process())
 
 
-@app.command(epilog="Example: vigo task rerun t1a2b3c --only failed,unreachable")
+@app.command(epilog=examples("task rerun"))
 def rerun(
     task: flags.TaskId,
     only: Annotated[
@@ -353,7 +352,7 @@ def rerun(
     return rerun_task(given.pop("task"), given.pop("only"), Request.of(given), Console.of_process())
 
 
-@app.command()
+@app.command(epilog=examples("task rollback"))
 def rollback(
     task: flags.TaskId,
     timeout: flags.Timeout = None,

@@ -12,6 +12,7 @@ import typer
 from vigo.cli import flags, ssh_flags
 from vigo.cli.age import say_age
 from vigo.cli.console import Console
+from vigo.cli.examples import examples
 from vigo.cli.flags import Format
 from vigo.core.errors import Exit, NoMatchError
 from vigo.core.inventory import Inventory, origins
@@ -26,7 +27,7 @@ query_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _SHOWN_MAX = 20
 
 
-@app.command(epilog="Example: vigo traits gather --target 'not os.distro=*'")
+@app.command(epilog=examples("traits gather"))
 def gather(
     targets: flags.Target = None,
     excludes: flags.Exclude = None,
@@ -78,7 +79,7 @@ def gather(
     return gather_traits(request, sites, Console.of_process())
 
 
-@app.command()
+@app.command(epilog=examples("traits show"))
 def show(
     host: Annotated[str, typer.Argument(help="The host's name.")],
     inventory: flags.Inventory = None,
@@ -107,7 +108,7 @@ def show(
     return Exit.OK
 
 
-@query_app.command("query", epilog="Example: vigo query os.version --target os.distro=debian --count")
+@query_app.command("query", epilog=examples("query"))
 def query(
     path: Annotated[str, typer.Argument(help="A trait: os.distro.")],
     targets: flags.Target = None,
