@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -59,6 +60,55 @@ def test_an_event_is_there_when_it_happens(lab: Vigo) -> None:
         run.terminate()
         rest, err = run.communicate(timeout=60)
     assert (run.returncode, json.loads(rest.splitlines()[-1])["event"]) == (143, "task.finished"), err
+
+
+def _piped(lab: Vigo, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        lab.command(*words), env=lab.env, cwd=lab.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_whoever_watches_reads_each_event_as_it_is_written(lab: Vigo) -> None:
+    """The same bytes as live and from history; Ctrl-C and a reader who goes away end the watching and nothing else."""
+    watch = ("task", "status", "--watch", "-o", "jsonl")
+    with _piped(lab, "task", "run", "echo hi; sleep 60", "--target", "*.web.*", "-o", "jsonl") as run:
+        assert run.stdout is not None
+        begun = [run.stdout.readline() for _ in range(5)]
+        with _piped(lab, *watch) as whole, _piped(lab, *watch) as stopped, _piped(lab, *watch) as left:
+            for one in (whole, stopped, left):
+                assert one.stdout is not None
+                assert [one.stdout.readline() for _ in range(5)] == begun
+            stopped.send_signal(signal.SIGINT)
+            _, told = stopped.communicate(timeout=60)
+            assert (stopped.returncode, "goes on: vigo task status t" in told) == (130, True), told
+            assert left.stdout is not None
+            left.stdout.close()
+            assert left.stderr is not None
+            assert (left.wait(60), left.stderr.read()) == (0, "")
+            assert (run.poll(), whole.poll()) == (None, None)
+            run.terminate()
+            live = [*begun, *run.communicate(timeout=60)[0].splitlines(keepends=True)]
+            seen, told = whole.communicate(timeout=60)
+        assert (whole.returncode, told) == (0, "")
+    assert [*begun, *seen.splitlines(keepends=True)] == live
+    assert json.loads(live[-1])["event"] == "task.finished"
+    assert lab("task", "status", "-o", "jsonl").out == "".join(live)
+    assert lab(*watch).out == "".join(live)
+
+
+def test_watching_ends_with_the_control_process(lab: Vigo) -> None:
+    """No end is on record then: the stream stops, and standard error says why and what to do."""
+    words = ("task", "run", "sleep 60", "--target", "web-01*", "--kill-on-disconnect", "-o", "jsonl")
+    with _piped(lab, *words) as run:
+        assert run.stdout is not None
+        begun = [run.stdout.readline() for _ in range(2)]
+        with _piped(lab, "task", "status", "--watch", "-o", "jsonl") as watching:
+            assert watching.stdout is not None
+            assert [watching.stdout.readline() for _ in range(2)] == begun
+            run.kill()
+            rest, told = watching.communicate(timeout=60)
+    assert (watching.returncode, rest) == (0, "")
+    assert "is interrupted: its control process is gone; vigo task resume t" in told
 
 
 def test_a_reader_of_one_event_ends_nothing(lab: Vigo) -> None:

@@ -166,7 +166,9 @@ class Reading:
         connection = self._open()
         if connection is not None:
             with in_words(self.path):
-                yield from connection.execute(query, values)
+                # No `yield from`: for a reader who stops it would close the cursor, perhaps of a closed database.
+                for row in connection.execute(query, values):  # noqa: UP028 - see above
+                    yield row
 
     def _record(self, row: tuple[Any, ...]) -> Record:
         seq, at, task, kind, _, data, digest = row

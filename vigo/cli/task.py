@@ -185,7 +185,11 @@ def status(
         bool, typer.Option("--look", help="Ask hosts whose outcome is unknown whether the command still runs there.")
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Follow it to its end as `run` shows it; replay one that has ended.")
+        bool,
+        typer.Option(
+            "--watch",
+            help="Follow it to its end as `run` shows it, with -o jsonl event by event; replay one that has ended.",
+        ),
     ] = False,
     view: flags.Results = None,
     only: flags.Only = None,
@@ -210,6 +214,10 @@ def status(
     wish = results.wish(output, is_live=False)
     if watch or look:
         results.refuse("--watch" if watch else "--look")
+    if watch and output is RunFormat.JSONL:
+        from vigo.cli.streaming import stream_task
+
+        return stream_task(task, console)
     if watch:
         from vigo.cli.watch import watch_task
 
