@@ -93,10 +93,11 @@ def test_ctrl_c_on_the_board_is_answered_there(lab: Vigo) -> None:
 
 
 def test_hosts_cannot_drive_the_terminal_through_the_board(lab: Vigo) -> None:
-    """E1: what a host prints while it runs is shown in its row, as escapes; beyond vigo's own nothing arrives."""
-    evil = r"printf 'a\033]0;owned\007\033[2J\033[6n\233c\342\200\256b\n'; sleep 1"
+    """E1, E2: what a host prints while it runs is shown in its row, as escapes and letters; beyond vigo's own nothing arrives."""
+    evil = r"printf 'a\033]0;owned\007\033[2J\033[6n\233c\342\200\256b [bold][/foo][link=x]:smile:\n'; sleep 1"
     terminal = Terminal(lab, "task", "run", evil, "--target", "web-01.example.com", columns=140)
     assert terminal.until(lambda: terminal.shows("\\x1b]0;owned\\x07\\x1b[2J")).shows("running")
+    assert terminal.shows("b [bold][/foo][link=x]:smile:")
     assert terminal.to_the_end() == 0
     assert terminal.screen.title == ""
     left = re.sub(rb"\x1b\[([0-9;]*m|[0-9]*A|[JK])", b"", terminal.raw).decode()

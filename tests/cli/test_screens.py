@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -204,3 +205,41 @@ def test_e3_every_screen_on_every_kind_of_terminal(stage: Stage) -> None:
             look_afterwards(stage, name, form)
     look_at_the_guard(stage, "80 dumb")
     assert not stage.screens.differences, stage.screens.differences
+
+
+_LOGIN = """
+tasks:
+  login:
+    params: {token: {secret: true}}
+    command: >-
+      echo {{ token }}; echo {{ token }} >&2; printf 'last: %s' {{ token }} | { head -c 12; sleep 1; cat; }; exit 3
+"""
+_FORMS_OF_A_TASK = (
+    "task status", "task status --watch", "task status -o json", "task status -o jsonl", "task status -o junit",
+    "task status -o tsv", "task list -o json", "task report --html -", "audit show", "audit export -o jsonl",
+)  # fmt: skip
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("view", ["hosts", "stream", "gather"])
+def test_d15_a_secret_is_on_no_screen_and_in_no_form(lab: Vigo, lab_folder: Path, view: str) -> None:
+    """Also where it arrives in two pieces: not on the board, in no view, notice, file, report or record."""
+    inventory = lab.home / "inventory"
+    shutil.copytree(lab_folder / "inventory", inventory)
+    (inventory / "login.yaml").write_text(_LOGIN)
+    canary = "S3cr3t heard-in-a-mine"
+    token = lab.home / "token"
+    token.write_text(canary)
+    words = [
+        "task", "run", "login", "--target", "web-0[1-2].*", "-i", str(inventory), "--param", f"token=@{token}",
+        "--view", view, "--output-dir", str(lab.home / "output"), "--notify-command", f"cat >{lab.home}/notice",
+    ]  # fmt: skip
+    terminal = Terminal(lab, *words, columns=140, rows=_ROWS)
+    terminal.until(lambda: terminal.shows("s last:"))
+    assert terminal.to_the_end() == 1
+    assert terminal.shows("last: ***")
+    forms = [lab(*form.split()) for form in _FORMS_OF_A_TASK]
+    seen = [terminal.raw, *((form.out + form.err).encode() for form in forms)]
+    seen += [path.read_bytes() for path in lab.home.rglob("*") if path.is_file() and path != token]
+    assert any(b"last: ***" in each for each in seen[1:])
+    assert not [each for each in seen if b"heard-in" in each or b"S3cr3t" in each]
