@@ -130,6 +130,19 @@ def test_a_board_that_crashes_ends_alone(lab: Vigo, when: str, error: str) -> No
     assert b"\x1b[2J" not in terminal.raw
 
 
+def test_results_that_come_back_through_a_pipe_stand_above_the_board_too(lab: Vigo) -> None:
+    """`| tee log` writes to the same terminal a moment later: nothing is drawn over it, and nothing of it is lost."""
+    words = lab.command("task", "run", "sleep 0.5; hostname", "--target", "web-0[1-3].*", "--batch-size", "1")
+    terminal = Terminal(lab, command=["sh", "-c", '"$@" | tee log', "sh", *words])
+    terminal.until(lambda: terminal.shows("▸ 2"))
+    assert terminal.to_the_end() == 0
+    results = [f"{word}{name}" for name in ("web-01", "web-02", "web-03") for word in ("--- ", "")]
+    shown = terminal.lines[terminal.lines.index("Task t0000000 dispatched") + 1 :]
+    assert [line.partition(".")[0] for line in shown[:6]] == results
+    assert [line.split()[0] for line in shown[6:8]] == ["task", "command"]
+    assert (lab.home / "log").read_text().count("\n") == 7
+
+
 @pytest.mark.faults
 def test_a_job_in_the_background_has_lines_and_no_board(lab: Vigo) -> None:
     """As `&` and GNU `timeout` start it; nothing is drawn where a shell shows its prompt."""

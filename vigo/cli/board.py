@@ -104,6 +104,7 @@ class Board:
             with suppress(asyncio.CancelledError):
                 await drawing
             signal.signal(signal.SIGCONT, before)
+            await asyncio.sleep(self._screen.quiet_s)
             self._attempt(self._screen.finish)
 
     async def _keep_drawing(self) -> None:

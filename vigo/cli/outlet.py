@@ -77,6 +77,10 @@ class Outlet:
         """Tell whether a terminal is behind it."""
         return self._target.isatty()
 
+    def fileno(self) -> int:
+        """Return the descriptor behind it, which is only looked at."""
+        return self._target.fileno()
+
     @property
     def is_behind(self) -> bool:
         """Whether something waits to be written."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _PATIENCE = 20
 """A frame that took a while is followed by a rest so many times as long: drawing has a twentieth of the time."""
 _COLORS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 _COLUMNS, _LINES = 80, 24
+_PIPE_S = 0.2
+"""How long text takes through a pipe to the terminal, with much to spare."""
 _CUTTING_SIGNS = frozenset({"XTERM_VERSION", "STY"})
 """What xterm and screen put into the environment: a terminal of theirs that becomes narrower cuts its lines, others fold them."""
 _CUTTING_TERMS = ("linux", "rxvt")
@@ -55,6 +58,7 @@ class BoardScreen:
         colors = None if asked.no_color else _COLORS.get(asked.color_system or "")
         self._signs = None if colors is None else _Signs(colors)
         self._folds = not (_CUTTING_SIGNS & os.environ.keys() or os.environ.get("TERM", "").startswith(_CUTTING_TERMS))
+        self._quiet_until = 0.0
         self._began_in_front = is_in_front(err)
         self._drawn: _Drawn | None = None
         self._was_drawn = self._is_mid_line = self._was_away = False
@@ -62,6 +66,8 @@ class BoardScreen:
     def draw(self) -> float:
         """Draw a frame if it is another one, and return how many seconds the next may wait for."""
         begin = time.perf_counter()
+        if self.quiet_s > 0:
+            return self.quiet_s
         self._come_back()
         if not self._is_mid_line and (is_in_front(self._err) or not self._began_in_front):
             columns, rows = _size(self._err)
@@ -91,13 +97,28 @@ class BoardScreen:
 
     def finish(self) -> None:
         """Draw the last frame, if there was one before, and leave it."""
+        self._quiet_until = 0.0
         if self._was_drawn:
             self.draw()
             self.leave()
 
     def above(self, target: TextIO) -> TextIO:
-        """Return a stream whose text goes to `target`, above the board, when both are on terminals."""
-        return cast("TextIO", _Above(self, target)) if target.isatty() else target
+        """Return a stream whose text goes to `target`, above the board where both end on terminals.
+
+        What is behind a pipe (`| tee log`) writes to the same terminal, as a rule, and a moment later.
+        """
+        if target.isatty():
+            return cast("TextIO", _Above(self, target))
+        return cast("TextIO", _Above(self, target, is_piped=True)) if _is_pipe(target) else target
+
+    @property
+    def quiet_s(self) -> float:
+        """How long no frame is drawn, because text is on its way through a pipe; 0 or less is no longer."""
+        return self._quiet_until - time.perf_counter()
+
+    def expect(self) -> None:
+        """Note that text went into a pipe, and will be on the terminal soon."""
+        self._quiet_until = time.perf_counter() + _PIPE_S
 
     def wrote(self, text: str) -> None:
         """Note that text went to the terminal: until its line has ended the board waits."""
@@ -151,14 +172,18 @@ class _Signs(dict[str, str]):
 class _Above(io.TextIOBase):
     """Writes to a terminal that has a board at its bottom."""
 
-    def __init__(self, screen: BoardScreen, target: TextIO) -> None:
+    def __init__(self, screen: BoardScreen, target: TextIO, *, is_piped: bool = False) -> None:
         self._screen = screen
         self._target = target
+        self._is_piped = is_piped
 
     def write(self, text: str) -> int:
         """Take the board away and write; the next frame draws it again."""
         self._screen.lift()
-        self._screen.wrote(text)
+        if self._is_piped:
+            self._screen.expect()
+        else:
+            self._screen.wrote(text)
         return self._target.write(text)
 
     def flush(self) -> None:
@@ -167,11 +192,18 @@ class _Above(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Say what it is on."""
-        return True
+        return not self._is_piped
 
 
 def _up(lines: int) -> str:
     return f"\r\x1b[{lines}A" if lines else "\r"
+
+
+def _is_pipe(target: TextIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(target.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _size(err: TextIO) -> tuple[int, int]:
