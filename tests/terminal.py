@@ -61,6 +61,11 @@ class Terminal:
         """Say whether this stands on the screen."""
         return any(text in line for line in self.screen.display)
 
+    @property
+    def has_whole_frame(self) -> bool:
+        """Whether what was taken in ends where a frame of the board does."""
+        return self.raw.endswith(b"\x1b[J")
+
     def resize(self, columns: int, *, folds: bool) -> None:
         """Give the terminal another width: it folds lines that are too long, or cuts them as xterm does."""
         rows, shown, at = self.screen.lines, self.screen.display, self.screen.cursor.y

@@ -136,6 +136,14 @@ def check_bytes(form: str, terminal: Terminal) -> None:
     assert "NO_COLOR" not in form or not _COLOUR.search(terminal.raw), form
 
 
+def is_in_the_middle(form: str, terminal: Terminal) -> bool:
+    """Say whether a terminal shows the host that failed and, on a board, what the one that waits said last."""
+    if "dumb" in form:
+        return terminal.shows("web-03.example.com: [failed] exit=1")
+    rows = ("✗ web-03.example.com [failed]", "waiting for 12 connections")
+    return terminal.has_whole_frame and all(map(terminal.shows, rows))
+
+
 def look_at_a_rollout(stage: Stage, forms: Sequence[str]) -> None:
     """Run one rollout on each terminal at the same time: in its middle, and when a gate has stopped it.
 
@@ -146,10 +154,7 @@ def look_at_a_rollout(stage: Stage, forms: Sequence[str]) -> None:
     pipe = piped(stage, stage.rollout, **own["piped"])
     stage.until_waiting(len(terminals) + 1)
     for form, terminal in terminals.items():
-        failed = "web-03.example.com: [failed]" if "dumb" in form else "✗ web-03.example.com [failed]"
-        terminal.until(lambda: terminal.shows(failed))  # noqa: B023 - called here
-        if "dumb" not in form:
-            terminal.until(lambda: terminal.shows("waiting for 12 connections"))  # noqa: B023 - called here
+        terminal.until(lambda: is_in_the_middle(form, terminal))  # noqa: B023 - called here
         stage.screens.look("board", form, terminal.screen.display)
     stage.go_on()
     for form, terminal in terminals.items():
@@ -196,6 +201,7 @@ def test_screens_are_those_that_were_looked_at(stage: Stage) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(300)
 def test_e3_every_screen_on_every_kind_of_terminal(stage: Stage) -> None:
     """Wide and narrow, without colours, dumb, and piped."""
     look_at_a_rollout(stage, _FORMS)

@@ -41,7 +41,7 @@ def frame_of(terminal: Terminal) -> list[str]:
 def reaches(terminal: Terminal, columns: int) -> bool:
     """Say whether a frame of this width is drawn whole."""
     cut = [line.rstrip() for line in terminal.screen.display if line.rstrip().endswith("…")]
-    return {len(line) for line in cut} == {columns - 1} and terminal.raw.endswith(b"\x1b[J")
+    return {len(line) for line in cut} == {columns - 1} and terminal.has_whole_frame
 
 
 @pytest.mark.parametrize(
