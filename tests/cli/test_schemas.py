@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +38,20 @@ class Here:
 
     home: Path
     capture: pytest.CaptureFixture[str]
+    told: list[str] = field(default_factory=list)
+    """What each command said on standard error."""
 
     def __call__(self, *words: str) -> str:
         """Run one command and return what it printed; what a schema is held against was not refused."""
         code = typer.main.get_command(app).main(list(words), standalone_mode=False)
         told = self.capture.readouterr()
+        self.told.append(told.err)
         assert code in (Exit.OK, Exit.HOSTS_FAILED, Exit.REFUSED, Exit.STOPPED), (code, told.err)
         return told.out
 
 
 @pytest.fixture
-def here(lab: Vigo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+def here(lab: Vigo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
     """Return the program in this process, with the lab as its fleet and folders of its own."""
     for name in tuple(os.environ):
         if name.startswith("VIGO_"):
@@ -56,7 +59,7 @@ def here(lab: Vigo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     for name, value in lab.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(lab.home)
-    return Here(lab.home, capsys)
+    return Here(lab.home, capfd)
 
 
 def _validator(name: str, part: str = "") -> Callable[[object], None]:
@@ -124,6 +127,10 @@ def test_what_is_said_of_the_journal_is_as_documented(here: Here) -> None:
     assert kinds >= {"task.dispatch", "host.finished", "gate.checked", "task.finished", "task.blocked", "output.pruned"}
     assert {line["kind"] for line in _holds(here, "audit-rows", "audit", "export")} == kinds
     assert len(_holds(here, "tasks", "task", "list")) == 3
+    for task in json.loads(here("task", "list", "-o", "json"))["tasks"]:
+        stored = here("task", "status", task["id"], "-o", "jsonl")
+        assert stored
+        assert here("task", "status", task["id"], "--watch", "-o", "jsonl") == stored
     anchor = json.loads(here("audit", "anchor", "-o", "json"))
     _validator("audit-anchor")(anchor)
     said = f"{anchor['seq']}:{anchor['digest']}"
@@ -150,6 +157,15 @@ def test_a_dry_run_says_whose_rights_and_what_input_there_would_be(here: Here) -
         _validator("plan")(told[name])
     pushed = here("task", "push", "in", "/tmp/x", "--target", "web-01*", "--no-probe", "--dry-run", "-o", "json")
     _validator("plan")(json.loads(pushed))
+    said = "\n".join(here.told)
+    for line in (
+        "runs as bob (sudo)",
+        "password for sudo: read from a file",
+        "runs as root (doas)",
+        "standard input: in ",
+    ):
+        assert line in said
+    assert "password for sudo: asked for on the terminal before anything connects" in said
     assert (told["plain"]["rights"], told["plain"]["given"]) == (None, None)
     assert told["rights"]["rights"] == {"user": "bob", "by": "sudo", "password": "file"}
     assert told["doas"]["rights"] == {"user": "root", "by": "doas", "password": None}
@@ -158,8 +174,9 @@ def test_a_dry_run_says_whose_rights_and_what_input_there_would_be(here: Here) -
     assert told["shell"]["given"]["has_terminal"]
 
 
-def test_no_table_has_a_byte_that_is_not_of_the_table(here: Here) -> None:
+def test_no_table_has_a_byte_that_is_not_of_the_table(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """One header, one line a row, as many tabs in each, and nothing that drives a terminal, whatever was said."""
+    monkeypatch.setenv("VIGO_OPERATOR", LINE)
     (here.home / "inventory").mkdir()
     inventory = here.home / "inventory/hosts.yaml"
     inventory.write_text('hosts:\n  a: {address: 127.0.0.1, ssh: {port: 1}, traits: {said: "a\\tb"}}\n')

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.render.stories import one_host, output, stopped_at_a_gate, told
+from vigo.core.audit import Entry
+from vigo.core.doctor import Check, CheckState
 from vigo.core.events import (
     CancelRequested,
     Event,
@@ -21,7 +23,9 @@ from vigo.core.events import (
     GateProbed,
     HostFinished,
     HostStarted,
+    OutputPruned,
     PauseEnded,
+    Record,
     TaskBlocked,
     TaskDispatched,
     TaskFinished,
@@ -29,19 +33,26 @@ from vigo.core.events import (
     TaskResumed,
     TaskStatus,
 )
-from vigo.core.model import HostResult, Kill, Outcome, Reason
+from vigo.core.model import HostResult, Kill, Outcome, Reason, Remains, RemainsState
 from vigo.core.push import Push
 from vigo.core.rollout import Run
+from vigo.engine.gather import Learned
+from vigo.render.audit import entry_json
 from vigo.render.blocks import printed
+from vigo.render.doctor import checks_json
 from vigo.render.jsonl import EventPrinter, event_json
 from vigo.render.junit import junit
-from vigo.render.machine import dump
+from vigo.render.keys import KeyFailure, KeyRow, keys_json
+from vigo.render.machine import SCHEMA, dump
+from vigo.render.remains import remains_json
 from vigo.render.report_state import Story
 from vigo.render.reports import task_json
+from vigo.render.traits import gathered_json
 
 _SCHEMAS = Path(__file__).parents[2] / "docs/reference/schema"
 _PUSH = Push("a", "/a", "/etc/a", 0o644, 3, "0" * 64)
 _OPENING = TaskDispatched("ops", "uptime", "all", (("a", "b"),), push=_PUSH)
+KEY_STATES = ("known", "new", "CHANGED", "revoked", "authority", "portless")
 _DATA = b"out\xff\n"
 _RESULTS = [
     HostResult(Outcome.COMPLETE, 42, 0, stdout=output(_DATA)),
@@ -72,6 +83,11 @@ def _schema(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
+def _line(name: str) -> Draft202012Validator:
+    schema = json.loads((_SCHEMAS / f"{name}.json").read_text())
+    return Draft202012Validator({"$ref": "#/$defs/line", "$defs": schema["$defs"]})
+
+
 def _kept(digest: str) -> bytes | None:
     return _DATA if digest == output(_DATA).kept_sha256 else None
 
@@ -95,6 +111,50 @@ def test_every_kind_of_event_is_what_its_schema_says() -> None:
         for name in set(line["data"]) - {"push"}:
             assert not schema.is_valid({**line, "data": {k: v for k, v in line["data"].items() if k != name}})
     assert {line["event"] for line in lines} == set(schema.schema["properties"]["event"]["enum"])  # type: ignore[index]
+
+
+def test_every_kind_of_event_is_in_the_audit_what_its_schema_says() -> None:
+    """As a row with its columns, and as an entry in words; the kinds of all tasks' events, and the one of no task."""
+    shown, rows = _line("audit-events"), _line("audit-rows")
+    for event in (*_EVENTS, OutputPruned("ops", 7, 2)):
+        record = Record(1, one_host(b"x").records[0].at, "t1a2b3c4", event, "0" * 64)
+        line = json.loads(dump(entry_json(Entry(record, _OPENING))))
+        shown.validate(line)
+        assert not shown.is_valid({**line, "data": {**line["data"], "more": 1}}), line["event"]
+        columns = {name: line[name] for name in ("schema", "seq", "at", "task", "data", "digest")}
+        row = {**columns, "kind": line["event"], "host": None}
+        rows.validate(row)
+        assert not rows.is_valid({**row, "data": {**line["data"], "more": 1}}), line["event"]
+
+
+def test_what_is_seldom_seen_is_what_its_schema_says() -> None:
+    """Every state of a key, of what is left on a host, of a check; a host that gave no traits, for every outcome."""
+    keys = [KeyRow("a", state, "ssh-ed25519", "SHA256:x", ("f:1",)) for state in KEY_STATES]
+    failed = [KeyFailure("b", reason, "why") for reason in Reason]
+    _schema("keys").validate(json.loads(keys_json(keys, failed)))
+    remains = {str(n): Remains(state, 3, "KILL", (4,), "why") for n, state in enumerate(RemainsState)}
+    left = json.loads(dump({"schema": SCHEMA, "task": "t1a2b3c4", "hosts": remains_json(remains)}))
+    _schema("remains").validate(left)
+    checks = [Check("tcp", state, "found", duration) for state in CheckState for duration in (None, 3)]
+    _schema("doctor").validate(json.loads(checks_json("a", checks)))
+    learned = [Learned("a", outcome, fault="cut off") for outcome in (*Outcome, None)]
+    _schema("traits-gathered").validate(
+        json.loads(dump(gathered_json(learned, "t1a2b3c4", "2026-03-13T12:30:00.000Z")))
+    )
+
+
+@pytest.mark.parametrize("path", sorted(_SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_no_object_of_a_schema_is_open(path: Path) -> None:
+    """An object with named keys has no others, at any depth."""
+    todo: list[object] = [json.loads(path.read_text())]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            todo += [value for name, value in part.items() if name not in ("if", "then")]
+            if "required" in part and "properties" in part:
+                assert part["additionalProperties"] is False, part
+        elif isinstance(part, list):
+            todo += part
 
 
 @pytest.mark.parametrize("story", [stopped_at_a_gate(40, 10, 2), one_host(b"\xff\x00")])
