@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from vigo.adapters.locks import RunLock
-from vigo.adapters.store import Store
 from vigo.cli.console import Console
 from vigo.cli.descriptors import fit
 from vigo.cli.errand import Errand
-from vigo.cli.holding import Claim, OvertakenError
 from vigo.cli.progress import wants_board
 from vigo.cli.request import Request
 from vigo.cli.selection import select
@@ -72,6 +70,9 @@ def run_task(
     job = prepare(request, console, make_subject, origin or Origin())
     if request.dry_run:
         return _dry_run(job, console)
+    from vigo.adapters.store import Store  # only now: a dry run needs no database
+    from vigo.cli.holding import Claim, OvertakenError
+
     with Store(journal_folder()) as store:
         forced = decide(job.verdict, job.opening, store, console)
         if forced is None:

@@ -19,6 +19,8 @@ _EX_IOERR = 74
 _INTERRUPTED = 130
 _COMPLETE = "--complete"
 """What a shell asks with at each press of a key: typer is not loaded for that."""
+_VERSION = "--version"
+"""What scripts ask, alone: nor for that."""
 _YOUNG_MAX = 500_000
 """Objects made before the garbage collector looks at them. At its default of 700 it would walk all that is imported, which
 stays, hundreds of times before anything runs."""
@@ -70,6 +72,11 @@ def _unwritten(error: OSError, console: Console) -> int:
 
 
 def _run(console: Console) -> int:
+    if sys.argv[1:] == [_VERSION]:
+        from vigo import __version__
+
+        console.show(f"vigo {__version__}\n")
+        return 0
     import typer
     from typer._click.exceptions import ClickException  # typer has no public name for what its parser raises
 

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from itertools import chain
 from pathlib import Path
 
-from vigo.adapters.store_read import Reading
 from vigo.cli.age import say_age
 from vigo.cli.console import Console
 from vigo.cli.request import Request
@@ -73,6 +72,8 @@ def _unprotected(
 
 def hosts_of_run(task: str, outcomes: Collection[Outcome]) -> Collection[str]:
     """Return the hosts of an earlier task (a unique beginning of its id will do) that ended so; all of them for none."""
+    from vigo.adapters.store_read import Reading
+
     with Reading(journal_folder()) as journal:
         found, status = journal.observe(journal.find(task))
     run = found.run

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 import typer
 
 from vigo.core.errors import UsageError
-from vigo.core.inventory import Inventory
-from vigo.core.jumps import parse_jump
 from vigo.core.model import Overrides
 from vigo.core.quantity import parse_duration_ms
+
+if TYPE_CHECKING:
+    from vigo.core.inventory import Inventory
 
 ASKED = "asked"
 """What a task keeps on record of a secret."""
@@ -81,6 +82,7 @@ def overrides_of(
 ) -> Overrides:
     """Read the flags; `--jump` may name hosts of the inventory. Raises UsageError."""
     from vigo.adapters.ssh_config_keywords import read_option
+    from vigo.core.jumps import parse_jump
 
     if user is not None and (
         not user or user.startswith("-") or any(sign.isspace() or sign in "@:'\"" for sign in user)

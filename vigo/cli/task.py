@@ -11,7 +11,6 @@ from vigo.cli.ahead import load_ahead
 from vigo.cli.console import Console
 from vigo.cli.examples import examples
 from vigo.cli.flags import Format, Progress, RunFormat
-from vigo.cli.request import Request
 from vigo.core.errors import UsageError
 
 app = typer.Typer(help="Run a command or a named task on hosts; look at runs.", no_args_is_help=True)
@@ -102,9 +101,9 @@ def run(
     given = locals()  # each flag is a field of Request with the same name
     if not (dry_run and no_probe):
         load_ahead("vigo.adapters.ssh")
-    from vigo.cli.dispatch import run_task
+    from vigo.cli import dispatch, request
 
-    return run_task(Request.of(given), Console.of_process())
+    return dispatch.run_task(request.Request.of(given), Console.of_process())
 
 
 @app.command(epilog=examples("task push"))
@@ -171,6 +170,7 @@ def push(
     """Bring a file to targeted hosts, whole or not at all, with the rules of `run`."""
     given = locals()
     from vigo.cli.push import PushRequest, push_file
+    from vigo.cli.request import Request
 
     asked = PushRequest(*(given.pop(name) for name in ("local", "remote", "mode", "no_replace", "verify")))
     return push_file(asked, Request.of(given), Console.of_process())
@@ -355,9 +355,9 @@ def rerun(
 ) -> int:
     """Run a task's command again, as a new task, on those of its hosts that ended so."""
     given = locals()
-    from vigo.cli.rerun import rerun_task
+    from vigo.cli import request, rerun
 
-    return rerun_task(given.pop("task"), given.pop("only"), Request.of(given), Console.of_process())
+    return rerun.rerun_task(given.pop("task"), given.pop("only"), request.Request.of(given), Console.of_process())
 
 
 @app.command(epilog=examples("task rollback"))
@@ -393,6 +393,6 @@ def rollback(
 ) -> int:
     """Run a task's rollback command, as a new task, on the hosts where the task ran."""
     given = locals()
-    from vigo.cli.rerun import roll_back
+    from vigo.cli import request, rerun
 
-    return roll_back(given.pop("task"), Request.of(given), Console.of_process())
+    return rerun.roll_back(given.pop("task"), request.Request.of(given), Console.of_process())

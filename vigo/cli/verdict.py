@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from vigo.adapters.store import Store
 from vigo.cli.console import Console
 from vigo.core.events import TaskBlocked, TaskDispatched
 from vigo.core.guard import Finding, Layer, review
 from vigo.core.plan import Plan
 from vigo.core.policy import SitePolicy
 from vigo.render.plan import warning_text
+
+if TYPE_CHECKING:
+    from vigo.adapters.store import Store
 
 _YES = frozenset({"y", "yes"})
 
