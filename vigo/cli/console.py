@@ -42,9 +42,12 @@ class Console:
     @property
     def columns(self) -> int | None:
         """How wide the terminal is that results go to; None for everything else."""
-        with suppress(OSError, ValueError):
-            return os.get_terminal_size(self.out.fileno()).columns or None
-        return None
+        return _columns(self.out)
+
+    @property
+    def err_columns(self) -> int | None:
+        """How wide the terminal is that everything else goes to; None for a pipe or a file."""
+        return _columns(self.err)
 
     def show(self, text: str) -> None:
         """Write a result, as it is, to standard output."""
@@ -74,3 +77,9 @@ class Console:
         import getpass
 
         return getpass.getpass(question, stream=self.err)
+
+
+def _columns(stream: TextIO) -> int | None:
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or None
+    return None

@@ -105,7 +105,7 @@ async def _carry_out(
             show_task(task, status, errand.output, reading, console)
     for remark in transport.remarks:
         console.say(remark)
-    console.say_lines(summary(opening.task, run).rstrip("\n"))
+    console.say_lines(summary(opening.task, run, console.err_columns).rstrip("\n"))
     return exit_code(run, causes)
 
 

@@ -55,7 +55,7 @@ def watch_task(prefix: str | None, form: str, console: Console) -> Exit:
         if form != TEXT or task.run is None:
             show_task(task, status, form, journal, console)
         else:
-            console.say_lines(summary(task.id, task.run).rstrip("\n"))
+            console.say_lines(summary(task.id, task.run, console.err_columns).rstrip("\n"))
     return Exit.OK
 
 

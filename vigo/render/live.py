@@ -24,6 +24,7 @@ from vigo.core.quantity import format_duration
 from vigo.core.ranges import fold
 from vigo.core.rollout import Run
 from vigo.render.blocks import Kept, header
+from vigo.render.listing import listed
 from vigo.render.sanitize import clean
 from vigo.render.views import Wish, announce, shown
 
@@ -31,6 +32,8 @@ _WITH_DETAIL = frozenset({Outcome.LOST})
 """Outcomes whose header on stdout has no room for what is known."""
 
 
+_SUMMARY_LINES = 4
+"""Lines of a terminal that the hosts of one outcome have at most."""
 _NOT_TO_REPEAT = frozenset({Outcome.COMPLETE, Outcome.LOST})
 """Outcomes of hosts on which the command ran, or may have."""
 
@@ -139,8 +142,11 @@ def _gate(event: GateProbed | GateChecked) -> str:
     return "health check before the first batch" if event.batch is None else f"health check after batch {event.batch}"
 
 
-def summary(task: str, run: Run) -> str:
-    """Return the last lines of a run: the verdict and its reason, hosts by outcome (folded), and what to type next."""
+def summary(task: str, run: Run, width: int | None = None) -> str:
+    """Return the last lines of a run: the verdict and its reason, hosts by outcome (folded), and what to type next.
+
+    On a terminal so wide each outcome has a few lines; `task status` has the rest.
+    """
     hosts: dict[Outcome, list[str]] = {}
     for host in run.hosts:
         outcome = run.outcome(host)
@@ -149,9 +155,9 @@ def summary(task: str, run: Run) -> str:
     verdict = f"task {task} {run.status}"
     if run.reason:
         verdict += f": {clean(run.reason)}"
-    width = len(str(len(run.hosts)))
+    digits = len(str(len(run.hosts)))
     lines = [
-        f"  {len(names):>{width}} {outcome:<11} {clean(fold(names))}"
+        listed(f"  {len(names):>{digits}} {outcome:<11} ", clean(fold(names)).split(", "), width, _SUMMARY_LINES)
         for outcome in Outcome
         if (names := hosts.get(outcome))
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from vigo.core.events import TaskDispatched
@@ -11,6 +11,7 @@ from vigo.core.guard import Act, Finding, Text
 from vigo.core.payload import to_payload
 from vigo.core.plan import OnStop, Plan, Policy
 from vigo.core.shape import HostOrder
+from vigo.render.listing import listed
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
 from vigo.render.tables import tsv
@@ -61,24 +62,11 @@ def plan_tsv(plan: Plan, texts: Mapping[str, Act], offline: Collection[str]) -> 
 def dry_run_text(plan: Plan, offline: Collection[str], width: int | None = None) -> str:
     """Return the page's batch plan and its summary line; on a terminal so wide, long batches go on below their first host."""
     batches = "".join(
-        _batch(f"  Batch {number}: ", [clean(host.name) for host in batch], width)
+        f"{listed(f'  Batch {number}: ', [clean(host.name) for host in batch], width)}\n"
         for number, batch in enumerate(plan.batches)
     )
     total = f"{len(plan.batches)} batch(es), {plan.total} target(s), {len(offline)} offline\n"
     return f"Dry-run batch plan:\n\n{batches}\n{total}"
-
-
-def _batch(label: str, names: Sequence[str], width: int | None) -> str:
-    text = f"{label}{', '.join(names)}\n"
-    if width is None or len(text) <= width:
-        return text
-    lines = [f"{label}{names[0]}"]
-    for name in names[1:]:
-        if len(lines[-1]) + len(f", {name},") > width:
-            lines.append(" " * len(label) + name)
-        else:
-            lines[-1] += f", {name}"
-    return ",\n".join(lines) + "\n"
 
 
 def plan_lines(
