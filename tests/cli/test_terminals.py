@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import termios
 import time
@@ -11,6 +12,13 @@ import pytest
 
 from tests.cli.conftest import Vigo
 from tests.terminal import Terminal
+from vigo.cli.board import Board
+from vigo.cli.console import Console
+from vigo.core.events import HostFinished, HostStarted, Record, TaskDispatched
+from vigo.core.model import HostResult, Outcome, Stream
+from vigo.core.rollout import Run
+from vigo.render.board_screen import BoardScreen
+from vigo.render.board_state import BoardState
 
 _WAIT_S = 60
 _HOLD = "echo {text}; until [ -e {folder}/go ]; do sleep 0.05; done"
@@ -128,6 +136,26 @@ def test_a_board_that_crashes_ends_alone(lab: Vigo, when: str, error: str) -> No
     assert (terminal.screen.cursor.x, terminal.screen.cursor.hidden) == (0, False)
     assert b"Traceback" not in terminal.raw
     assert b"\x1b[2J" not in terminal.raw
+
+
+def test_a_board_that_cannot_take_a_record_in_leaves_it_and_the_rest_to_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so once, and what hosts say is not taken in any more."""
+    console = Console(io.StringIO(), io.StringIO(), io.StringIO())
+    run = Run(TaskDispatched("ops", "true", "all", (("a", "b"),)))
+    state = BoardState("t1a2b3c4", run, 0)
+    monkeypatch.setattr(state, "on_record", lambda record, _: {}[record.event])
+    board = Board(state, BoardScreen(console.err, state, ("", ""), lambda: 0), console)
+    failed = HostResult(Outcome.FAILED, 51, exit_code=1)
+    for event in (HostStarted("a", 0), HostStarted("b", 0), HostFinished("a", failed)):
+        run.apply(event)
+        board.on_record(Record(1, "2026-03-13T12:30:01.000Z", "t1a2b3c4", event), run)
+    board.write("b", Stream.STDOUT, b"x")
+    assert console.err.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "the board stopped: KeyError(HostStarted(host='a', batch=0, mark='')); the run goes on, and lines tell of it",
+        "batch 0: 2 hosts (1 of 1)",
+        "a: [failed] exit=1 51ms",
+    ]
+    assert state.tail("b") == b""
 
 
 def test_results_that_come_back_through_a_pipe_stand_above_the_board_too(lab: Vigo) -> None:

@@ -81,15 +81,13 @@ class Board:
 
     def on_record(self, record: Record, run: Run) -> None:
         """Take in a record, or tell of it where there is no board any more."""
-        if self._lines is None:
-            self._attempt(lambda: self._state.on_record(record, run))
-        else:
+        self._attempt(lambda: self._state.on_record(record, run))
+        if self._lines is not None:
             self._lines.on_record(record, run)
 
     def write(self, host: str, stream: Stream, data: bytes) -> None:  # noqa: ARG002 - the port's form: both streams count
         """Take what a host said."""
-        if self._lines is None:
-            self._attempt(lambda: self._state.hear(host, data))
+        self._attempt(lambda: self._state.hear(host, data))
 
     @asynccontextmanager
     async def drawn(self) -> AsyncIterator[None]:
