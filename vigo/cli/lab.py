@@ -6,27 +6,24 @@ import json
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
 from vigo.cli.console import Console
 from vigo.cli.examples import examples
+from vigo.cli.flags import Format
+from vigo.cli.flags import Output as FormatOption
 from vigo.core.errors import Exit, NoMatchError, UsageError, VigoError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from vigo.core.nodes import Node
     from vigo.lab.fleet import Member
     from vigo.lab.state import RunningLab
 
 app = typer.Typer(help="A fleet to try things on: real SSH servers on this machine.", no_args_is_help=True)
-
-
-class Format(StrEnum):
-    """Forms of what `vigo lab` reports."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class HealthState(StrEnum):
@@ -39,7 +36,6 @@ class HealthState(StrEnum):
 _LISTED_MAX = 10
 """Hosts that `lab up` lists one by one."""
 
-OutputOption = Annotated[Format, typer.Option("--output", "-o", help="Form of the result.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")]
 
 
@@ -52,7 +48,7 @@ def up(
         str | None,
         typer.Option(metavar="INVENTORY", help="Take names, groups, traits and tasks from this file or folder."),
     ] = None,
-    output: OutputOption = Format.TEXT,
+    output: FormatOption = Format.TEXT,
 ) -> int:
     """Start the lab in the background."""
     from vigo.lab import lifecycle
@@ -77,7 +73,7 @@ def up(
 
 
 @app.command(epilog=examples("lab status"))
-def status(output: OutputOption = Format.TEXT) -> int:
+def status(output: FormatOption = Format.TEXT) -> int:
     """Show the lab's hosts, ports and faults."""
     _show(_require_lab(), output, Console.of_process())
     return Exit.OK
@@ -195,27 +191,43 @@ def _show(lab: RunningLab, output: Format, console: Console, *, rows_max: int | 
     """Show the lab; in text form only the first `rows_max` hosts, and how many more there are."""
     from vigo.lab.control import ask
     from vigo.render.machine import SCHEMA, dump
+    from vigo.render.tables import tsv
 
     answer = ask(lab.folder, {"do": "faults"})
-    state = HealthState.UP if answer["up"] else HealthState.DOWN
+    health = HealthState.UP if answer["up"] else HealthState.DOWN
     found = answer["faults"]
-    faults = found if isinstance(found, dict) else {}
-    hosts = [{"host": host.name, "port": host.port, "fault": faults.get(host.name)} for host in lab.hosts]
-    if output is Format.JSON:
-        report = {
-            "schema": SCHEMA,
-            "inventory": str(lab.inventory),
-            "health_url": lab.health_url,
-            "health": state.value,
-            "pid": lab.pid,
-            "runs_as": lab.runs_as,
-            "hosts": hosts,
-        }
-        console.show(dump(report))
-        return
+    faults = {str(name): str(fault) for name, fault in found.items() if fault} if isinstance(found, dict) else {}
+    hosts = [
+        {"schema": SCHEMA, "host": host.name, "port": host.port, "fault": faults.get(host.name)} for host in lab.hosts
+    ]
+    match output:
+        case Format.TEXT:
+            console.show("".join(_lines(lab, health, faults, rows_max)))
+        case Format.TSV:
+            cells = ((host.name, str(host.port), faults.get(host.name, "")) for host in lab.hosts)
+            console.show(tsv(("host", "port", "fault"), cells))
+        case Format.JSONL:
+            console.show("".join(map(dump, hosts)))
+        case Format.JSON:
+            console.show(dump({"schema": SCHEMA, **_facts(lab, health), "hosts": hosts}))
+        case _:
+            assert_never(output)
+
+
+def _facts(lab: RunningLab, health: HealthState) -> dict[str, object]:
+    return {
+        "inventory": str(lab.inventory),
+        "health_url": lab.health_url,
+        "health": health.value,
+        "pid": lab.pid,
+        "runs_as": lab.runs_as,
+    }
+
+
+def _lines(lab: RunningLab, health: HealthState, faults: Mapping[str, str], rows_max: int | None) -> Iterator[str]:
     width = max(len(host.name) for host in lab.hosts)
-    rows = [f"{host.name:{width}}  127.0.0.1:{host.port:<5}  {faults.get(host.name, 'well')}" for host in lab.hosts]
-    console.show(f"inventory: {lab.inventory}\nhealth:    {lab.health_url} {state.value}\n")
-    console.show("".join(f"{row}\n" for row in rows[:rows_max]))
-    if rows_max is not None and len(rows) > rows_max:
-        console.show(f"… and {len(rows) - rows_max} more; `vigo lab status` lists them all\n")
+    yield f"inventory: {lab.inventory}\nhealth:    {lab.health_url} {health.value}\n"
+    for host in lab.hosts[:rows_max]:
+        yield f"{host.name:{width}}  127.0.0.1:{host.port:<5}  {faults.get(host.name, 'well')}\n"
+    if rows_max is not None and len(lab.hosts) > rows_max:
+        yield f"… and {len(lab.hosts) - rows_max} more; `vigo lab status` lists them all\n"
