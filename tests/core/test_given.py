@@ -39,6 +39,7 @@ def test_variables_are_read_as_typed() -> None:
             "SHELLOPTS", "BASHOPTS", "PS4",
         )),
         (["VIGO_PARAM_X=1"], "--env VIGO_PARAM_X: is vigo's own"),
+        (["vigo_command=1"], "--env vigo_command: is vigo's own"),
     ],
 )  # fmt: skip
 def test_a_variable_that_would_blind_the_guards_is_refused(texts: list[str], told: str) -> None:

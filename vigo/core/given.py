@@ -23,7 +23,7 @@ NOT_ENV = (
     re.compile(r"PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4|(?:LD|DYLD)_.*|PYTHON.*", re.DOTALL),
     "decides what the command's words mean, and the guards could not tell; set it inside the command",
 )
-RESERVED = (re.compile(r"VIGO_.*", re.DOTALL), "is vigo's own; choose another name")
+RESERVED = (re.compile(r"VIGO_.*", re.DOTALL | re.IGNORECASE), "is vigo's own; choose another name")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")

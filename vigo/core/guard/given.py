@@ -35,13 +35,13 @@ case $(script --version 2>/dev/null) in
 *) echo 'vigo: --pty: this host has no script(1) of util-linux, which makes the terminal; the command did not run' >&2
    exit 126 ;;
 esac
-export VIGO_TERMINAL VIGO_SHELL="${SHELL-}"
+export vigo_command vigo_shell="${SHELL-}"
 SHELL=/bin/sh TERM=${TERM:-dumb} script -qec "$_inner" /dev/null
 """
-"""Runs what is in VIGO_TERMINAL in a terminal of its own, by $_inner."""
+"""Runs what is in vigo_command in a terminal of its own, by $_inner."""
 _IN_TERMINAL = """\
-_command=$VIGO_TERMINAL SHELL=$VIGO_SHELL
-unset VIGO_TERMINAL VIGO_SHELL
+_command=$vigo_command SHELL=$vigo_shell
+unset vigo_command vigo_shell
 [ "$SHELL" ] || unset SHELL
 stty -echo -onlcr cols 80 rows 24
 exec /bin/sh -c "$_command" sh
@@ -97,7 +97,7 @@ def _run_by(command: str, shell: Shell | None) -> str:
 
 
 def _in_terminal(text: str) -> str:
-    return f"VIGO_TERMINAL={quote(text)} _inner={quote(_IN_TERMINAL)}\n{_RUN_IN_TERMINAL.rstrip()}"
+    return f"vigo_command={quote(text)} _inner={quote(_IN_TERMINAL)}\n{_RUN_IN_TERMINAL.rstrip()}"
 
 
 def _of_script(script: Script, data: bytes) -> str:
