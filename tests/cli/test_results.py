@@ -148,7 +148,7 @@ def test_ctrl_c_is_heard_while_nobody_reads(lab: Vigo) -> None:
         assert run.poll() is None
         time.sleep(0.3)  # the loop has ended, and the program waits for a reader
         run.send_signal(2)
-        err = run.communicate(timeout=30)[1]
+        err = run.communicate(timeout=100)[1]
     os.close(reader)
     assert (run.returncode, "nobody read all of the results" in err) == (130, True), err
 
