@@ -137,6 +137,11 @@ def test_an_expression_means_its_hosts(text: str, names: list[str]) -> None:
         ("@empty", "no host of hosts.yaml matches"),
         ("@nothing*", "no host of hosts.yaml matches"),
         ("not all", "no host of hosts.yaml matches"),
+        ("@prod and os.distr=ubuntu", "matches; none has the trait os.distr, did you mean os.distro?"),
+        ("zzz>1", "matches; none has the trait zzz, `vigo inventory list`"),
+        ("not (all or os.distro=ubuntu)", "matches; `vigo inventory list`"),
+        ("os.distro=ubunt", "matches; did you mean os.distro=ubuntu?"),
+        ("os.distro=ubuntu and os.distro>ubuntv", "matches; `vigo inventory list`"),
     ],
 )
 def test_what_the_inventory_does_not_have_is_an_error(text: str, reason: str) -> None:
@@ -179,7 +184,8 @@ def test_what_the_inventory_does_not_have_is_an_error(text: str, reason: str) ->
         ('x=~"(a+)+"', "repeats a repetition", 3),
         ("x=~*", "no regular expression", 3),
         ("run:", "no earlier run", 0),
-        ("run:t1:nope", "not a valid Outcome; outcomes are complete, failed", 0),
+        ("run:t1:zzz", "'zzz' is no outcome; outcomes are complete, failed", 0),
+        ("run:t1:lost+faild", "'faild' is no outcome; did you mean failed?", 0),
         ("x" * 1_001, "more than 1,000 characters", 0),
         ("not " * (DEPTH_MAX + 1) + "a", "nested deeper than 50", 61),
         ("(" * (DEPTH_MAX + 1), "nested deeper than 50", 50),

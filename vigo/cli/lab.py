@@ -131,14 +131,12 @@ def _set_fault(host: str, fault: str) -> int:
 
 def _known(host: str, lab: RunningLab) -> str:
     """Return the host's name as the lab spells it. Raises NoMatchError with the nearest names."""
-    from vigo.core.inventory_names import nearest
+    from vigo.core.inventory_names import did_you_mean
 
     names = {known.name.lower(): known.name for known in lab.hosts}
     name = names.get(host.lower())
     if name is None:
-        short = {known.partition(".")[0]: known for known in names.values()}
-        near = nearest(host, tuple(names.values())) or tuple(short[label] for label in nearest(host, tuple(short)))
-        hint = f"did you mean {' or '.join(near)}?" if near else "`vigo lab status` shows its hosts"
+        hint = did_you_mean(host, tuple(names.values())) or "`vigo lab status` shows its hosts"
         raise NoMatchError(f"host {host!r}: not in the lab; {hint}")
     return name
 

@@ -12,6 +12,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typer._click.exceptions import ClickException
+
     from vigo.cli.console import Console
 
 _EX_SOFTWARE = 70
@@ -89,8 +91,7 @@ def _run(console: Console) -> int:
         console.say_lines(f"error: {error}")
         return error.exit_code
     except ClickException as error:
-        error.show(file=console.err)
-        return error.exit_code
+        return _misused(error, console)
     except (KeyboardInterrupt, typer.Abort):
         console.say("interrupted")
         return _INTERRUPTED
@@ -102,3 +103,13 @@ def _run(console: Console) -> int:
         console.say(f"error: internal: {error!r}; run again with VIGO_DEBUG=1 and report what it prints")
         return _EX_SOFTWARE
     return int(code or 0)
+
+
+def _misused(error: ClickException, console: Console) -> int:
+    from vigo.cli.misuse import is_help, said
+
+    if is_help(error):
+        error.show(file=console.err)
+    else:
+        console.say(f"error: {said(error)}")
+    return error.exit_code

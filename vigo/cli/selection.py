@@ -14,6 +14,7 @@ from vigo.core import target
 from vigo.core.errors import UsageError
 from vigo.core.events import TaskStatus
 from vigo.core.inventory import Inventory
+from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Host, Outcome
 from vigo.core.policy import SitePolicy
 from vigo.core.quantity import parse_quantity
@@ -44,6 +45,7 @@ def select(
         given = [own_target]
     expression = target.combine(given, request.excludes)
     wanted = target.parse(expression)
+    _check_traits(request, inventory)
     hosts = _unprotected(wanted, wanted.select(inventory, runs=hosts_of_run), inventory, site, console)
     say_age(inventory, wanted, console, *filter(None, (shape.spread, shape.batch_by)))
     is_random = shape.order is HostOrder.RANDOM
@@ -56,6 +58,15 @@ def select(
     in_order = tuple(chain.from_iterable(arrange(hosts, shape)))
     sample = None if is_random else request.seed  # the first of a random order are a sample already
     return f"{expression} --limit {quantity}{seed}", target.limit(in_order, quantity, sample)
+
+
+def _check_traits(request: Request, inventory: Inventory) -> None:
+    """Raise UsageError for a flag with a trait that no host of the inventory has: batches would not be kept apart by it."""
+    for flag, trait in (("--spread", request.spread), ("--batch-by", request.batch_by)):
+        if trait is not None and not any(trait in host.traits for host in inventory.hosts):
+            known = dict.fromkeys(path for host in inventory.hosts for path in host.traits)
+            hint = did_you_mean(trait, known) or "`vigo traits gather` asks hosts for theirs"
+            raise UsageError(f"{flag}: no host of {inventory.source} has the trait {trait[:80]!r}; {hint}")
 
 
 def _unprotected(

@@ -22,6 +22,8 @@ _GROUP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", re.ASCII)
 _REFUSED: Final = frozenset("\"'`;$()&|<>[],=!@*?~\\#{}^/")
 _CANDIDATES_MAX: Final = 200
 _ALIKE: Final = 0.6
+_OF_A_PART: Final = 0.99
+"""What is like a part of a name is as good as like the whole, but comes after it."""
 
 
 def check_name(name: str, mark: Mark) -> None:
@@ -48,7 +50,8 @@ def check_group(name: str, mark: Mark) -> None:
 def nearest(word: str, names: Collection[str], *, count: int = 3) -> tuple[str, ...]:
     """Return up to `count` names that `word` may have been meant to be, the likeliest first.
 
-    Names that it begins (`web-01` for `web-01.example.com`) come before those that look alike. The time is bounded:
+    Names that it begins (`web-01` for `web-01.example.com`) come before those that look alike. A word without dots is also
+    compared with the first part of a name, a host's own, and with the last, a group's own. The time is bounded:
     of many names only the 200 that share the longest beginning and end with the word are compared closely.
     """
     wanted = word.lower()[:NAME_MAX]
@@ -98,4 +101,8 @@ def _shared(one: str, other: str) -> int:
 def _likeness(wanted: str, name: str) -> float:
     if wanted and name.startswith((wanted + ".", wanted + "-")):
         return 1.0
-    return SequenceMatcher(None, wanted, name).ratio()
+    whole = SequenceMatcher(None, wanted, name).ratio()
+    if "." in wanted or "." not in name:
+        return whole
+    parts = name.partition(".")[0], name.rpartition(".")[2]
+    return max(whole, *(_OF_A_PART * SequenceMatcher(None, wanted, part).ratio() for part in parts))

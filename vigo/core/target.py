@@ -10,18 +10,19 @@ Rule 3: all that was given (`--target` again, `--exclude`, files) is one express
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from vigo.core import target_parse
 from vigo.core.errors import NoMatchError, UsageError
 from vigo.core.inventory import Inventory
-from vigo.core.inventory_names import did_you_mean
+from vigo.core.inventory_names import did_you_mean, nearest
 from vigo.core.model import Host
 from vigo.core.quantity import Quantity
 from vigo.core.shape import draw
-from vigo.core.target_terms import MISSING_MAX, And, Missing, Not, Or, Runs, Scope, Term
+from vigo.core.target_terms import MISSING_MAX, And, Comparison, Missing, Not, Operator, Or, Runs, Scope, Term
+from vigo.core.traits import texts
 
 _LIST_HINT: Final = "`vigo inventory list` shows what there is"
 _SHOWN_MAX: Final = 80
@@ -46,8 +47,9 @@ class Target:
         if scope.missing:
             raise NoMatchError(_missing(scope.missing, inventory))
         if not places:
+            where = inventory.source or "the inventory"
             raise NoMatchError(
-                f"target {_cut(self.text)!r}: no host of {inventory.source or 'the inventory'} matches; {_LIST_HINT}"
+                f"target {_cut(self.text)!r}: no host of {where} matches; {_nearest(self.root, inventory)}"
             )
         return tuple(inventory.hosts[place] for place in sorted(places))
 
@@ -96,6 +98,34 @@ def _missing(missing: Sequence[Missing], inventory: Inventory) -> str:
     names = ", ".join(_cut(one.word) for one in missing[:MISSING_MAX]) + (", …" if len(missing) >= MISSING_MAX else "")
     where = inventory.source or "the inventory"
     return f"{first.noun} {names}: not in {where}; {did_you_mean(first.word, known) or _LIST_HINT}"
+
+
+def _nearest(root: Term, inventory: Inventory) -> str:
+    """Return the way out where nothing matched: a trait or a value that was meant, else where to look."""
+    known: dict[str, dict[str, None]] = {}
+    for host in inventory.hosts:
+        for path, value in host.traits.items():
+            known.setdefault(path, {}).update(dict.fromkeys(texts(value)))
+    for term in _comparisons(root):
+        if term.path not in known:
+            return f"none has the trait {_cut(term.path)}, {did_you_mean(term.path, known) or _LIST_HINT}"
+        near = nearest(term.value, known[term.path]) if term.value not in known[term.path] else ()
+        if near and term.operator is Operator.EQUAL:
+            return f"did you mean {' or '.join(f'{term.path}={value}' for value in near)}?"
+    return _LIST_HINT
+
+
+def _comparisons(term: Term) -> Iterator[Comparison]:
+    match term:
+        case Comparison():
+            yield term
+        case Not():
+            yield from _comparisons(term.term)
+        case And() | Or():
+            for each in term.terms:
+                yield from _comparisons(each)
+        case _:
+            return
 
 
 def _cut(text: str) -> str:

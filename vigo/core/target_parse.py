@@ -16,6 +16,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from vigo.core.errors import UsageError
+from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Outcome
 from vigo.core.ranges import RangeError, glob, has_range
 from vigo.core.ranges import parse as parse_range
@@ -34,6 +35,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _TRAIT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)*", re.ASCII)
+_OUTCOMES: Final = [outcome.value for outcome in Outcome]
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _RUN: Final = re.compile(r"run:(?P<task>[0-9a-z]{1,32})(?::(?P<outcomes>[a-z+]+))?", re.IGNORECASE | re.ASCII)
 
@@ -221,12 +223,12 @@ class _Parser:
         found = _RUN.fullmatch(token.text)
         if found is None:
             raise self._complain(token, "this is no earlier run", "write run:ID or run:ID:failed+timeout")
-        words = (found["outcomes"] or "").lower()
-        try:
-            outcomes = frozenset(Outcome(word) for word in words.split("+")) if words else frozenset()
-        except ValueError as error:
-            raise self._complain(token, str(error), f"outcomes are {', '.join(Outcome)}") from error
-        return Ran(found["task"].lower(), outcomes)
+        words = found["outcomes"].lower().split("+") if found["outcomes"] else []
+        for word in words:
+            if word not in _OUTCOMES:
+                way_out = did_you_mean(word, _OUTCOMES) or f"outcomes are {', '.join(_OUTCOMES)}"
+                raise self._complain(token, f"{word!r} is no outcome", way_out)
+        return Ran(found["task"].lower(), frozenset(map(Outcome, words)))
 
     def _glob(self, token: Token, text: str, *, ignore_case: bool = True) -> re.Pattern[str]:
         try:
