@@ -23,7 +23,9 @@ from __future__ import annotations
 from typing import Final
 
 # fmt: off
-TABLE: Final[dict[str, tuple[dict[str, str | None], tuple[str, ...]]]] = {
+# Words that call a command -> its flags, each with its values (None: it takes none; empty: any); the commands below it; the
+# values of its first argument.
+TABLE: Final[dict[str, tuple[dict[str, str | None], tuple[str, ...], str]]] = {
 '''
 _MAN_HEAD = r""".TH VIGO 1 "" "vigo" "User Commands"
 .SH NAME
@@ -152,12 +154,16 @@ def completion_table() -> str:
     for path, command in commands().items():
         flags: dict[str, str | None] = {"-h": None, "--help": None}
         for param in options(command):
-            choices = getattr(param.type, "choices", None) or ()
-            words = "|".join(str(getattr(choice, "value", choice)) for choice in choices)
-            flags.update(dict.fromkeys(param.opts, None if param.is_flag else words))
+            flags.update(dict.fromkeys(param.opts, None if param.is_flag else _choices(param)))
         children = tuple(name for name, _ in _children(command))
-        lines.append(f"    {path.removeprefix('vigo').strip()!r}: ({flags!r}, {children!r}),")
+        first = next((_choices(param) for param in command.params if isinstance(param, TyperArgument)), "")
+        lines.append(f"    {path.removeprefix('vigo').strip()!r}: ({flags!r}, {children!r}, {first!r}),")
     return _TABLE_HEAD + "\n".join(lines).replace("'", '"') + "\n}\n"
+
+
+def _choices(param: TyperArgument | TyperOption) -> str:
+    choices = getattr(param.type, "choices", None) or ()
+    return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
 
 
 def man_page() -> str:

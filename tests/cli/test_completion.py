@@ -11,7 +11,12 @@ import pexpect
 import pytest
 
 from tests.cli.conftest import Vigo
-from vigo.cli.completing import split
+from vigo.adapters.inventory_yaml import load
+from vigo.adapters.name_index import Names
+from vigo.adapters.trait_store import TraitStore
+from vigo.cli.completing import split, targets
+from vigo.core.inventory import Gathered
+from vigo.core.target import parse
 
 
 def offered(vigo: Vigo, line: str) -> list[str]:
@@ -41,12 +46,60 @@ def offered(vigo: Vigo, line: str) -> list[str]:
         ("vigo task run x --timeout ", []),
         ("vigo task run x -i nowhere.yaml --target w", []),
         ("vigo nonsense ", ["task"]),
+        ("vigo completion ", ["bash", "zsh", "fish"]),
+        ("vigo lab health ", ["up", "down"]),
+        ("vigo completion bash ", []),
+        ("vigo task run rest --", ["--accept-exit"]),
+        ("vigo task run -- --", []),
+        ("vigo task run -- rest", ["restart-app"]),
+        ("vigo task run restart-app rest", []),
+        ("vigo task run x --order ", ["inventory", "name", "random"]),
     ],
 )  # fmt: skip
 def test_what_could_stand_there_is_offered(lab: Vigo, line: str, words: list[str]) -> None:
     """Commands, flags, their values, and names out of the inventory; nothing where there is nothing to say."""
     found = offered(lab, line)
     assert sorted(found)[: len(words)] == sorted(words) or found[:1] == words[:1] == ["task"]
+
+
+NAMES = Names(
+    ("web-01", "web-02"), ("prod", "prod.web"), (), {"os": ("debian", "Rocky Linux"), "q": ('say "a"', "b*", "c")}
+)
+
+
+ANY = ["all", "not", "@prod", "@prod.web", "os=", "q=", "web-01", "web-02"]
+JOINED = ["and", "or", "and not"]
+
+
+@pytest.mark.parametrize(
+    ("head", "term", "words"),
+    [
+        ("", "", ANY),
+        ("not ", "", ANY),
+        ("web-01 and ", "a", ["all"]),
+        ("web-01 ", "", JOINED),
+        ("web-01 ", "a", ["and", "and not"]),
+        ("web-01 ", "@", []),
+        ("@prod.web  ", "o", ["or"]),
+        ("(web-01 or @prod) ", "", JOINED),
+        ("(web-01 or @prod)&!", "@prod.", ["@prod.web"]),
+        ("web-01,", "web-", ["web-01", "web-02"]),
+        ("os=debian ", "", JOINED),
+        ("", "os=", ["os=debian", 'os="Rocky Linux"']),
+        ("", 'os="Rocky Li', ['os="Rocky Linux"']),
+        ("", 'os="de', ['os="debian"']),
+        ('os="Rocky Linux" ', "", JOINED),
+        ("", "q=", ['q="say \\"a\\""', 'q="b*"', "q=c"]),
+        ("os = ", "", []),
+        ("", "run:t1:failed+ti", ["run:t1:failed+timeout"]),
+    ],
+)
+def test_a_target_goes_on_as_its_grammar_does(head: str, term: str, words: list[str]) -> None:
+    """Behind a term an operator, behind an operator a term; what is offered can be parsed once it is finished."""
+    assert list(targets(head + term, NAMES)) == [head + word for word in words]
+    for word in words:
+        rest = {"=": "x", "t": " all", "d": " all", "r": " all"}.get(word[-1], "") if word in [*JOINED, *ANY] else ""
+        parse(head + word + (rest if word.endswith(("=", "not", "and", "or")) else ""))
 
 
 def test_run_ids_are_offered(lab: Vigo) -> None:
@@ -56,6 +109,20 @@ def test_run_ids_are_offered(lab: Vigo) -> None:
     task = str(lab.events()[-1]["task"])
     assert offered(lab, "vigo task status ") == [task]
     assert offered(lab, "vigo task run x --target run:") == [f"run:{task}"]
+
+
+def test_gathered_traits_are_offered_beside_the_inventorys(vigo: Vigo) -> None:
+    """As soon as they are kept; damaged ones take nothing else away."""
+    inventory = vigo.home / "inventory.yaml"
+    inventory.write_text("hosts: {aa-1: {traits: {rack: r1}}, aa-2: {}}\n")
+    assert offered(vigo, "vigo query ") == ["rack"]
+    hosts = load(inventory).hosts
+    store = TraitStore(vigo.home / "data", inventory)
+    store.keep(hosts, {"aa-2": Gathered({"os.distro": "debian", "rack": "r2"}, "2026-03-13T12:00:00.000Z", "t1a2b3c4")})
+    assert offered(vigo, "vigo inventory list --target os") == ["os.distro="]
+    assert offered(vigo, "vigo inventory list --target rack=") == ["rack=r1", "rack=r2"]
+    store.path.write_text("{")
+    assert offered(vigo, "vigo query ") == ["rack"]
 
 
 def test_the_index_belongs_to_the_files_it_was_made_of(vigo: Vigo) -> None:

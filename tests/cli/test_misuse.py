@@ -35,7 +35,7 @@ def refused(*args: str) -> ClickException:
         ("inventory import zzz", "'zzz': `vigo inventory import` has no such command; `vigo inventory import -h` lists them"),
         ("task run x --view hots", "--view: 'hots' is none of hosts, stream, gather, summary; did you mean hosts?"),
         ("task list -o zzz", "--output: 'zzz' is none of text, json, jsonl, tsv; use one of them"),
-        ("completion fsh", "SHELL: 'fsh' is none of bash, zsh, fish; did you mean fish or bash or zsh?"),
+        ("completion fsh", "SHELL: 'fsh' is none of bash, zsh, fish; did you mean fish or zsh?"),
         ("lab health upp", "STATE: 'upp' is none of up, down; did you mean up?"),
         ("task run x --fanout x", "--fanout: 'x' is not a whole number; change it"),
         ("lab up --hosts 0", "--hosts: '0' is not a whole number from 1 to 20000; change it"),
@@ -43,7 +43,7 @@ def refused(*args: str) -> ClickException:
         ("task run x --nice", "--nice: has no value; write --nice VALUE"),
         ("task run x --force=1", "--force: takes no value; leave out what stands behind ="),
         ("task report", "--html: is missing; `vigo task report -h` shows how it is given"),
-        ("lab break web-01", "FAULT: is missing; `vigo lab break -h` shows how it is given"),
+        ("lab break web-01", "refuse|hang|slow|exit:N: is missing; `vigo lab break -h` shows how it is given"),
         ("task list y z", "'y z': is more than `vigo task list` takes; quote what is one word, and see `vigo task list -h`"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Names of an inventory for completion, in the cache folder: a key press must not cost reading the inventory.
 
-The index belongs to the files that it was made of, each by path, size, time of change and inode; of others it says nothing.
+The index belongs to the files that it was made of, the gathered traits among them, each by path, size, time of change and
+inode; of others it says nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ class Names:
     """Path -> some of its values."""
 
 
-def stored(inventory: Path, cache: Path) -> Names | None:
+def stored(inventory: Path, gathered: Path | None, cache: Path) -> Names | None:
     """Return the names in the cache; None when there are none, or they are of other files than now."""
     try:
         key, hosts, groups, tasks, traits = json.loads(_place(inventory, cache).read_bytes())
     except (OSError, ValueError):
         return None
-    if key != identity(inventory):
+    if key != identity(inventory, gathered):
         return None
     return Names(tuple(hosts), tuple(groups), tuple(tasks), {path: tuple(values) for path, values in traits.items()})
 
@@ -56,9 +57,9 @@ def _place(inventory: Path, cache: Path) -> Path:
     )
 
 
-def identity(inventory: Path) -> list[list[object]]:
-    """Return what tells the inventory's files from others and from earlier ones: path, size, time of change and inode."""
-    return [_identity(path) for path in (inventory, *_inside(inventory))]
+def identity(inventory: Path, gathered: Path | None) -> list[list[object]]:
+    """Return what tells the files of both from others and from earlier ones: path, size, time of change and inode."""
+    return [_identity(path) for path in (inventory, *_inside(inventory), *([gathered] if gathered else ()))]
 
 
 def _inside(inventory: Path) -> Iterable[Path]:

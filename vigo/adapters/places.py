@@ -6,6 +6,7 @@ overrides. Nothing is created here.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,11 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of what lasts but is not worth a backup. Raises ConfigError when nothing says where it is."""
     return _place(environ, "STATE", ".local/state", ConfigError)
+
+
+def traits_file(data: Path, inventory: Path) -> Path:
+    """Return where the gathered traits of an inventory are kept, in the data folder, whether they are or not."""
+    return data / "traits" / f"{hashlib.sha256(os.fsencode(inventory.resolve())).hexdigest()[:32]}.jsonl"
 
 
 def _place(environ: Mapping[str, str], noun: str, below_home: str, error: type[VigoError]) -> Path:

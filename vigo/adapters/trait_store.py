@@ -9,7 +9,6 @@ Rule 3: a file that is damaged is an error, never "no traits": a target such as 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -21,12 +20,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from vigo.adapters.locks import held
+from vigo.adapters.places import traits_file
 from vigo.adapters.store_open import create_private, prepare_folder, sync_folder
 from vigo.core.errors import ConfigError, JournalError
 from vigo.core.inventory import Gathered
 from vigo.core.model import Host, TraitValue
 
-FOLDER: Final = "traits"
 _SCHEMA: Final = 1
 _BYTES_MAX: Final = 512 * 1024 * 1024
 _LOCK_WAIT_MS: Final = 10_000
@@ -48,8 +47,7 @@ class TraitStore:
     def __init__(self, data: Path, inventory: Path) -> None:
         self._data = data
         self._inventory = str(inventory.resolve())
-        digest = hashlib.sha256(os.fsencode(self._inventory)).hexdigest()
-        self.path = data / FOLDER / f"{digest[:32]}.jsonl"
+        self.path = traits_file(data, inventory)
 
     def load(self, hosts: Iterable[Host]) -> dict[str, Gathered]:
         """Return what is known of these hosts, by name. Raises ConfigError for a file that cannot be used."""

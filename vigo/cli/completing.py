@@ -9,19 +9,30 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from vigo.adapters.name_index import Names, identity, store, stored
-from vigo.adapters.places import cache_folder
+from vigo.adapters.places import cache_folder, data_folder, traits_file
 from vigo.cli.completion_table import TABLE
-from vigo.core.errors import VigoError
+from vigo.core.errors import JournalError, VigoError
 
 SHOWN_MAX = 1_000
 _RUNS_MAX = 20
 _OUTCOMES = ("complete", "failed", "timeout", "unreachable", "rejected", "lost", "cancelled", "skipped")
-_TERM = re.compile(r"(?:.*[,&|!() ])?", re.DOTALL)
-"""What stands before the last term of a target."""
+_PART = re.compile(
+    r"""\"(?:\\.|[^"\\])*"? | =~|!~|!=|<=|>=|=|<|> | [(),&|!] | [^\s"()&|,!=<>~]+ | \s+ | .""", re.VERBOSE | re.DOTALL
+)
+"""What a target is made of, as its own parser cuts it; a quote may be open at the cursor."""
+_PLAIN = re.compile(r"""[^\s"()&|,!=<>~*?\[\]]+""")
+"""A value that needs no quotes."""
+_SIGNS = frozenset("(),&|!")
+_WORDS = frozenset({"and", "or", "not"})
+_OPERATORS = ("and", "or", "and not")
+"""What can stand behind a term; `not` alone cannot."""
+_STARTS = ("all", "not")
 _FLAG_KINDS = {
-    "--target": "target", "--exclude": "target", "--host": "host", "--only": "outcome", "--batch-by": "trait",
+    "--target": "target", "--exclude": "target", "--host": "host", "--task": "run", "--only": "outcome", "--batch-by": "trait",
     "--spread": "trait",
 }  # fmt: skip
 _WORD_KINDS = {
@@ -43,6 +54,8 @@ def complete(args: Sequence[str]) -> int:
     if shell == "bash":
         replaced, line = (*rest, "", "")[:2]
         words = split(line)[1:]
+    elif shell == "fish" and words:
+        words[-1] = split(words[-1])[-1]  # it gives the quote that is open, and matches what stands behind it
     try:
         found = list(candidates(words or [""]))[:SHOWN_MAX]
     except VigoError:
@@ -55,28 +68,40 @@ def complete(args: Sequence[str]) -> int:
 def candidates(words: Sequence[str]) -> Iterator[str]:
     """Yield what the last of the words could become; the words are those behind `vigo`."""
     *before, current = words
-    path, awaited, inventory = "", "", None
-    for word in before:
-        flags, children = TABLE[path]
-        if awaited:
-            inventory = word if awaited in ("-i", "--inventory") else inventory
-            awaited = ""
-        elif word.startswith("-"):
-            awaited = word if flags.get(word) is not None else ""
-        elif word in children:
-            path = f"{path} {word}".strip()
-    flags, children = TABLE[path]
+    path, awaited, inventory, given, only_words = _typed(before)
+    flags, children, choices = TABLE[path]
     flag, equals, value = current.partition("=")
     if awaited:
         yield from _values(awaited, flags.get(awaited) or "", current, inventory)
-    elif current.startswith("--") and equals and flags.get(flag) is not None:
+    elif current.startswith("--") and equals and flags.get(flag) is not None and not only_words:
         yield from (f"{flag}={found}" for found in _values(flag, flags[flag] or "", value, inventory))
     elif current.startswith("-"):
-        yield from _beginning(current, flags)
+        yield from () if only_words else _beginning(current, flags)
     elif children:
         yield from _beginning(current, children)
-    else:
+    elif not given:
+        yield from _beginning(current, choices.split("|") if choices else ())
         yield from _of_kind(_WORD_KINDS.get(path, ""), current, inventory)
+
+
+def _typed(words: Sequence[str]) -> tuple[str, str, str | None, int, bool]:
+    """Return what these words say: command, flag that awaits its value, inventory, count of arguments, whether `--` came."""
+    path, awaited, inventory, given = "", "", None, 0
+    for at, word in enumerate(words):
+        flags, children, _ = TABLE[path]
+        if awaited:
+            inventory = word if awaited in ("-i", "--inventory") else inventory
+            awaited = ""
+        elif word == "--":
+            return path, "", inventory, given + len(words) - at - 1, True
+        elif word.startswith("-"):
+            awaited = word if flags.get(word) is not None else ""
+            inventory = word.partition("=")[2] if word.startswith("--inventory=") else inventory
+        elif word in children:
+            path = f"{path} {word}".strip()
+        else:
+            given += 1
+    return path, awaited, inventory, given, False
 
 
 def split(line: str) -> list[str]:
@@ -123,26 +148,53 @@ def _of_kind(kind: str, current: str, inventory: str | None) -> Iterator[str]:
         case "trait":
             return _beginning(current, _names(inventory).traits)
         case "target":
-            return _terms(current, _names(inventory))
+            return targets(current, _names(inventory))
         case _:
             return iter(())
 
 
-def _terms(current: str, names: Names) -> Iterator[str]:
-    """Yield targets whose last term begins as the current one does."""
-    found = _TERM.match(current)
-    head = found[0] if found else ""
-    term = current[len(head) :]
-    path, equals, _ = term.partition("=")
-    if equals and path in names.traits:
-        terms: Iterable[str] = (f"{path}={value}" for value in names.traits[path])
-    elif term.startswith("@"):
-        terms = (f"@{group}" for group in names.groups)
+def targets(current: str, names: Names) -> Iterator[str]:
+    """Yield targets whose last term, or the operator that belongs there, begins as the current one does."""
+    head, term, before = _last(current)
+    path, equals, value = term.partition("=")
+    if before and before[-1] in "=<>~":
+        return iter(())  # blanks stand round a comparison: the term is its value
+    if _ends_a_term(before):
+        terms: Iterable[str] = _OPERATORS
+    elif equals and path in names.traits:
+        quote = '"' if value.startswith('"') else ""
+        terms = (f"{path}={_quoted(value, quote)}" for value in names.traits[path])
     elif term.startswith("run:"):
-        terms = (f"run:{run}" for run in _runs())
+        run, colon, outcomes = term.removeprefix("run:").partition(":")
+        done = outcomes[: outcomes.rfind("+") + 1]
+        terms = (f"run:{run}:{done}{one}" for one in _OUTCOMES) if colon else (f"run:{run}" for run in _runs())
     else:
-        terms = (*names.hosts, *(f"{path}=" for path in names.traits), "all")
+        groups = (f"@{group}" for group in names.groups)
+        terms = (*_STARTS, *groups, *(f"{path}=" for path in names.traits), *names.hosts)
     return (f"{head}{found}" for found in _beginning(term, terms))
+
+
+def _last(current: str) -> tuple[str, str, str]:
+    """Return what stands before the last term, that term, and the word or sign that is the last one before it."""
+    head, term, before = "", "", ""
+    for part in _PART.findall(current):
+        if part.isspace() or part in _SIGNS:
+            before = part if part in _SIGNS else term or before
+            head, term = f"{head}{term}{part}", ""
+        else:
+            term += part
+    return head, term, before
+
+
+def _ends_a_term(before: str) -> bool:
+    return before == ")" or (before not in _SIGNS | {""} and before.lower() not in _WORDS)
+
+
+def _quoted(value: str, quote: str) -> str:
+    """Return a value as a target takes it, in double quotes where it has to be or they are there already."""
+    if quote or _PLAIN.fullmatch(value) is None:
+        return '"' + value.replace('"', '\\"') + '"'
+    return value
 
 
 def _beginning(current: str, words: Iterable[str]) -> Iterator[str]:
@@ -153,17 +205,22 @@ def _names(inventory: str | None) -> Names:
     from vigo.cli.wiring import find_inventory
 
     path, _ = find_inventory(inventory)
-    cache = cache_folder()
-    known = stored(path, cache)
+    cache, gathered = cache_folder(), _gathered(path)
+    known = stored(path, gathered, cache)
     if known is None:
         from vigo.cli.naming import names_of
 
-        before = identity(
-            path
-        )  # of the files as they are now: a change while they are read makes the index a stale one
+        # of the files as they are now: a change while they are read makes the index a stale one
+        before = identity(path, gathered)
         known = names_of(path)
         store(path, cache, known, before)
     return known
+
+
+def _gathered(inventory: Path) -> Path | None:
+    with suppress(JournalError):  # nowhere to keep anything
+        return traits_file(data_folder(), inventory)
+    return None
 
 
 def _runs() -> Iterator[str]:

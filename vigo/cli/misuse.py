@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 
+from typer._click import Context
 from typer._click.exceptions import (  # typer has no public names for what its parser raises
     BadOptionUsage,
     BadParameter,
@@ -27,7 +28,7 @@ _TOO_MANY = re.compile(r"Got unexpected extra argument(?:\(s\)|s)? \((.*)\)\Z", 
 
 def said(error: ClickException) -> str:
     """Return the message for what the parser refused, without `error:` before it."""
-    path = error.ctx.command_path if isinstance(error, UsageError) and error.ctx else "vigo"
+    path = " ".join(["vigo", *_called(error.ctx if isinstance(error, UsageError) else None)])
     match error:
         case NoSuchOption():
             return _flag(error.option_name, path)
@@ -44,13 +45,20 @@ def said(error: ClickException) -> str:
     return f"{error.format_message().rstrip('.')}; `{path} -h` shows what can be given"
 
 
+def _called(context: Context | None) -> list[str]:
+    """Return the words that called the command; by what name the program itself was called is no matter."""
+    if context is None or context.parent is None:
+        return []
+    return [*_called(context.parent), context.info_name or ""]
+
+
 def is_help(error: ClickException) -> bool:
     """Say whether nothing is wrong but that no command was named, which shows the help."""
     return isinstance(error, NoArgsIsHelpError)
 
 
 def _flag(name: str, path: str) -> str:
-    flags, _ = TABLE.get(path.partition(" ")[2], ({}, ()))
+    flags, _, _ = TABLE.get(path.partition(" ")[2], ({}, (), ""))
     long = [flag for flag in flags if flag.startswith("--")]
     hint = did_you_mean(name, long) if name.startswith("--") else ""
     return f"{_cut(name)}: `{path}` has no such flag; {hint or f'`{path} -h` lists its flags'}"
@@ -59,7 +67,7 @@ def _flag(name: str, path: str) -> str:
 def _command(word: str, path: str) -> str:
     """Name the nearest commands here, or those of other groups that are called so: `status` for `task status`."""
     here = path.partition(" ")[2]
-    _, children = TABLE.get(here, ({}, ()))
+    _, children, _ = TABLE.get(here, ({}, (), ""))
     elsewhere = [f"`vigo {each}`" for each in TABLE if each.rpartition(" ")[2] == word.lower()]
     near = [f"`{path} {name}`" for name in nearest(word, children)]
     names = elsewhere or near if path == "vigo" else near or elsewhere

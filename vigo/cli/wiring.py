@@ -36,13 +36,13 @@ def load_inventory(option: str | None, console: Console | None = None) -> Invent
     from vigo.adapters.inventory_yaml import load
 
     path, why = find_inventory(option)
-    inventory = _with_traits(load(path), path)
+    inventory = with_gathered(load(path), path)
     count = len(inventory.hosts)
     (console or Console.of_process()).say(f"inventory: {path} ({why}; {count} host{'' if count == 1 else 's'})")
     return inventory
 
 
-def _with_traits(inventory: Inventory, path: Path) -> Inventory:
+def with_gathered(inventory: Inventory, path: Path) -> Inventory:
     """Lay what was gathered under the inventory; where nothing was, this costs a look at one folder."""
     try:
         data = data_folder()
