@@ -46,6 +46,7 @@ def carry_out(
     called when signals are already heard. Who is to be told is told last, and also when the journal gave way.
     """
     begun: list[tuple[str, Run]] = []
+    causes: list[str] = []
 
     def noted() -> tuple[Run, Record, RunLock]:
         run, opening, lock = begin()
@@ -54,17 +55,17 @@ def carry_out(
 
     unblocked, outlet = behind_a_thread(console)
     try:
-        code = carry_through(_carry_out(errand, noted, store, unblocked))
+        code = carry_through(_carry_out(errand, noted, store, unblocked, causes))
     finally:
         for task, run in begun:
             notices.tell(task, run, console)
     if outlet is not None:
-        see_out(outlet, begun[0][0], code, console)
+        see_out(outlet, begun[0][0], code, console, was_told_to_stop=bool(causes))
     return code
 
 
 async def _carry_out(
-    errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console
+    errand: Errand, begin: Callable[[], tuple[Run, Record, RunLock]], store: Store, console: Console, causes: list[str]
 ) -> Exit:
     policy = errand.plan.policy
     transport = transport_for(
@@ -81,7 +82,7 @@ async def _carry_out(
 
     results = Showing.of(errand.results, errand.output)
     # Heard from before the dispatch on, but answered only when the loop turns: by then there is an execution to ask.
-    causes = _listen(lambda cause, now: execution.cancel(cause, now=now))
+    _listen(causes, lambda cause, now: execution.cancel(cause, now=now))
     run, opening, lock = begin()
     with lock, Reading(store.folder) as reading:
         view = following(errand.progress, opening, run, console)
@@ -124,13 +125,12 @@ def _work(errand: Errand, address_of: Callable[[Host], str]) -> Work:
     )
 
 
-def _listen(cancel: Callable[[str, bool], None]) -> list[str]:
-    """Turn signals into requests; the returned list grows with the names of those that came.
+def _listen(causes: list[str], cancel: Callable[[str, bool], None]) -> None:
+    """Turn signals into requests; `causes` grows with the names of those that came.
 
     The first SIGINT or SIGHUP lets running hosts finish; the next one, and SIGTERM at once, kills on the hosts. What
     whoever started vigo had it ignore (`nohup`, a script's background job) stays ignored.
     """
-    causes: list[str] = []
 
     def on_signal(number: signal.Signals) -> None:
         now = bool(causes) or number is signal.SIGTERM
@@ -141,7 +141,6 @@ def _listen(cancel: Callable[[str, bool], None]) -> list[str]:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, on_signal, number)
-    return causes
 
 
 def exit_code(run: Run, causes: Sequence[str] = ()) -> Exit:

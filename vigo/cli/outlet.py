@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TextIO, cast
 
@@ -26,6 +27,7 @@ _HAND_OVER_S = 0.05
 """How long a flush waits for the thread to write."""
 _PATIENCE_S = 1.0
 """How long whoever was told to stop waits for a reader."""
+_STOPPED = (Exit.INTERRUPTED, Exit.TERMINATED)
 
 
 class Outlet:
@@ -135,16 +137,16 @@ def behind_a_thread(console: Console) -> tuple[Console, Outlet | None]:
     return replace(console, out=cast("TextIO", outlet)), outlet
 
 
-def see_out(outlet: Outlet, task: str, code: Exit, console: Console) -> None:
+def see_out(outlet: Outlet, task: str, code: Exit, console: Console, *, was_told_to_stop: bool) -> None:
     """See to it that results are written before the program ends; `console` is the one with the real streams.
 
-    Whoever told the run to stop, or does so now, waits no longer for a reader: then the program ends here, because nothing
-    but `_exit` ends a thread that waits in a write. Raises OSError for a standard output that could not be written, other
+    Whoever told the run to stop, even as it had just ended, or does so now, waits no longer for a reader: then the program
+    ends here, because nothing but `_exit` ends a thread that waits in a write. Raises OSError for a standard output that could not be written, other
     than by a reader who has gone.
     """
-    try:
-        outlet.drain(_PATIENCE_S if code in (Exit.INTERRUPTED, Exit.TERMINATED) else None)
-    except KeyboardInterrupt:
+    with suppress(KeyboardInterrupt):
+        outlet.drain(_PATIENCE_S if was_told_to_stop or code in _STOPPED else None)
+    if outlet.is_behind and code is not Exit.TERMINATED:
         code = Exit.INTERRUPTED
     if outlet.is_behind or outlet.dropped:
         console.say(f"nobody read all of the results from standard output; they are here: vigo task status {task}")
