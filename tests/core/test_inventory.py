@@ -262,6 +262,7 @@ def test_the_nearest_names_come_first() -> None:
     assert did_you_mean("db01", ["db-01", "db-02"]) == "did you mean db-01 or db-02?"
     assert did_you_mean("zzz", ["db-01"]) == ""
     assert nearest("db-1", ["web-01.example.com", "db-01.example.com"]) == ("db-01.example.com",)
+    assert nearest("web-01", ["web-02.example.com", "web-01.example.com"]) == ("web-01.example.com",)
     assert nearest("wb", ["prod", "prod.web"]) == ("prod.web",)
     assert nearest("prod.wbe", ["prod", "prod.web"])[0] == "prod.web"
 

@@ -22,10 +22,12 @@ complete -o bashdefault -o default -F _vigo vigo vigocli
 _ZSH = r"""#compdef vigo vigocli
 _vigo() {
     local -a found
-    found=(${(f)"$(command vigo --complete zsh "${(@Q)words[2,CURRENT]}" 2>/dev/null)"})
-    if (( ${#found} )); then compadd -- $found; else _files; fi
+    found=(${(f)"$(command vigo --complete zsh "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)"})
+    if (( ! ${#found} )); then _files; return; fi
+    compadd -S '' -- ${(M)found:#*=}
+    compadd -- ${found:#*=}
 }
-compdef _vigo vigo vigocli
+if [[ ${funcstack[1]} == _vigo ]]; then _vigo "$@"; else compdef _vigo vigo vigocli; fi
 """
 _FISH = r"""function __vigo_complete
     set -l words (commandline -opc) (commandline -ct)
