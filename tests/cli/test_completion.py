@@ -148,6 +148,9 @@ TYPED = {
     "--target 'db-01.example.com,@prod.w": "--target 'db-01.example.com,@prod.web' ",
     "--target '@prod.web and db": "--target '@prod.web and db-01.example.com' ",
     "--target os.distro=ub": "--target os.distro=ubuntu ",
+    "-i q.yaml --target os=": '-i q.yaml --target os=\\"Rocky\\ Linux\\" ',
+    '-i q.yaml --target os=\\"Ro': '-i q.yaml --target os=\\"Rocky\\ Linux\\" ',
+    "-i q.yaml --target 'os=": "-i q.yaml --target 'os=\"Rocky Linux\"' ",
     "--batch-s": "--batch-size ",
 }
 
@@ -156,6 +159,7 @@ def test_bash_keeps_what_was_typed(lab: Vigo) -> None:
     """Typed into a real bash on a terminal, with its own word breaks: Tab completes the last term and changes nothing else."""
     home = lab.home
     program = " ".join(lab.command())
+    (home / "q.yaml").write_text("hosts: {rocky-1: {traits: {os: Rocky Linux}}}\n")
     (home / "rc").write_text(
         f'PS1=\'> \'\nvigo() {{ {program} "$@"; }}\ncommand() {{ "$@"; }}\n{lab("completion", "bash").out}\n'
         "bind 'set enable-bracketed-paste off'\nshow() { printf '<%s>\\n' \"$READLINE_LINE\"; }\n"

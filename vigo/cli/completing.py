@@ -49,19 +49,19 @@ def complete(args: Sequence[str]) -> int:
     others the words.
     """
     shell, *rest = args or [""]
-    words = list(rest)
+    words, quote = list(rest), "'"  # other shells quote what they are given
     replaced = words[-1] if words else ""
     if shell == "bash":
         replaced, line = (*rest, "", "")[:2]
-        words = split(line)[1:]
+        (_, *words), quote = _split(line)
     elif shell == "fish" and words:
         words[-1] = split(words[-1])[-1]  # it gives the quote that is open, and matches what stands behind it
     try:
         found = list(candidates(words or [""]))[:SHOWN_MAX]
     except VigoError:
         found = []
-    cut = _cut(words[-1] if words else "", replaced)
-    sys.stdout.write("".join(f"{word[cut:]}\n" for word in found if "\n" not in word))
+    cut = _cut(words[-1] if words else "", replaced if quote else split(replaced)[-1])
+    sys.stdout.write("".join(f"{_shielded(word[cut:], quote)}\n" for word in found if "\n" not in word))
     return 0
 
 
@@ -106,6 +106,11 @@ def _typed(words: Sequence[str]) -> tuple[str, str, str | None, int, bool]:
 
 def split(line: str) -> list[str]:
     """Split a command line up to the cursor into words, the last of them perhaps empty; an open quote ends with the line."""
+    return _split(line)[0]
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    """Return the words, and the quote that is open at the cursor or nothing."""
     words, word, quote, is_open = [], "", "", False
     signs = iter(line)
     for sign in signs:
@@ -120,7 +125,15 @@ def split(line: str) -> list[str]:
             word, is_open = "", False
         else:
             word += sign
-    return [*words, word]
+    return [*words, word], quote
+
+
+def _shielded(text: str, quote: str) -> str:
+    """Return text as bash has to find it on its line to read it unchanged, where this quote is open there."""
+    if quote == "'":
+        return text
+    special = r'["$`\\]' if quote else r"[\s\"'$`\\|&;()<>*?!\[\]{}#]"
+    return re.sub(special, r"\\\g<0>", text)
 
 
 def _cut(word: str, replaced: str) -> int:

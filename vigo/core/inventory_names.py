@@ -50,9 +50,9 @@ def check_group(name: str, mark: Mark) -> None:
 def nearest(word: str, names: Collection[str], *, count: int = 3) -> tuple[str, ...]:
     """Return up to `count` names that `word` may have been meant to be, the likeliest first.
 
-    Where it begins names (`web-01` for `web-01.example.com`) those alone are meant, else those that look alike. A word without dots is also
-    compared with the first part of a name, a host's own, and with the last, a group's own. The time is bounded:
-    of many names only the 200 that share the longest beginning and end with the word are compared closely.
+    Where it begins names (`web-01` for `web-01.example.com`) those alone are meant, else those that look alike. A word
+    without dots is also compared with the first part of a name, a host's own, and with the last, a group's own. The time is
+    bounded: of many names only the 200 that share the longest beginning and end with the word are compared closely.
     """
     wanted = word.lower()[:NAME_MAX]
     close = nlargest(_CANDIDATES_MAX, names, key=lambda name: _shared(wanted, name.lower()))
