@@ -9,12 +9,14 @@ import pstats
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench.journals import write_journal
 from vigo.adapters.inventory_yaml import load
+from vigo.adapters.store import Store
 from vigo.adapters.store_read import Reading
 from vigo.core import binding, plan, target
 from vigo.core.events import (
@@ -26,6 +28,8 @@ from vigo.core.events import (
     HostStarted,
     Record,
     TaskDispatched,
+    TaskFinished,
+    TaskStatus,
 )
 from vigo.core.gate import GatePolicy
 from vigo.core.guard import Order, clear
@@ -38,9 +42,13 @@ from vigo.core.target import parse
 from vigo.render.board_state import BoardState
 from vigo.render.live import ProgressLines
 
+pytestmark = pytest.mark.timeout(600)
+
 _HOSTS = 250
 _DONE = HostResult(Outcome.COMPLETE, 42, exit_code=0)
 _GROWTH_MAX = 5.0
+_TIME_GROWTH_MAX = 8.0
+_ROUNDS_MAX = 4
 _SIZES = [1_000, pytest.param(5_000, marks=pytest.mark.faults)]
 _SHAPES: dict[str, Callable[[int], str]] = {
     "one range": lambda hosts: f"hosts: {{'h-[0-{hosts - 1}]': {{traits: {{rack: r1}}}}}}\n",
@@ -103,12 +111,17 @@ def test_four_times_the_hosts_take_four_times_the_calls(tmp_path: Path) -> None:
     assert max(loaded, planned, folded) <= 4.4
 
 
-def _growth(small: Callable[[], object], big: Callable[[], object]) -> float:
-    """Return how many times as much CPU time the bigger work takes; what disturbs a measurement only adds to it."""
+def _is_near_linear(name: str, small: Callable[[], object], big: Callable[[], object]) -> bool:
+    """Say whether work on four times as much is at most five times the work.
+
+    Counted are calls, which noise does not touch. What a call hides (a search in a tuple, a copy) shows as CPU time, where
+    the same shape of work would take sixteen times as much: half of that is allowed, since caches take their share.
+    """
+    calls = _calls(big) / _calls(small)
     taken = [float("inf")] * 2
     gc.disable()  # it walks whatever pytest has made, and when it does is chance
     try:
-        for _ in range(8):
+        for _ in range(_ROUNDS_MAX):
             for which, work in enumerate((small, big)):
                 began = time.process_time()
                 work()
@@ -117,23 +130,22 @@ def _growth(small: Callable[[], object], big: Callable[[], object]) -> float:
                 break
     finally:
         gc.enable()
-    return taken[1] / taken[0]
+    print(f"four times as much, {name}: {calls:.2f} x the calls, {taken[1] / taken[0]:.2f} x the CPU time")
+    return calls <= _GROWTH_MAX and taken[1] <= _TIME_GROWTH_MAX * taken[0]
 
 
 @pytest.mark.parametrize("hosts", [250, *_SIZES[1:]])
-def test_any_shape_of_inventory_is_read_in_near_linear_time(tmp_path: Path, hosts: int) -> None:
-    """Ranges, single hosts, a group for every four, settings and hops: four times the hosts, at most five times the time."""
+def test_any_shape_of_inventory_is_read_in_near_linear_work(tmp_path: Path, hosts: int) -> None:
+    """Ranges, single hosts, a group for every four, settings and hops: four times the hosts, at most five times the work."""
     for name, text in _SHAPES.items():
         paths = [tmp_path / f"{count}.yaml" for count in (hosts, 4 * hosts)]
         for path, count in zip(paths, (hosts, 4 * hosts), strict=True):
             path.write_text(text(count))
-        growth = _growth(*(lambda path=path: load(path) for path in paths))
-        print(f"4 x {hosts} hosts, {name}: {growth:.2f} x to load")
-        assert growth <= _GROWTH_MAX, name
+        assert _is_near_linear(name, *(partial(load, path) for path in paths)), name
 
 
 @pytest.mark.parametrize("hosts", _SIZES)
-def test_targets_and_plans_take_near_linear_time(tmp_path: Path, hosts: int) -> None:
+def test_targets_and_plans_take_near_linear_work(tmp_path: Path, hosts: int) -> None:
     """Each kind of term, all names written out one by one, all but one taken away, and a batch for every host."""
     fleets = []
     for count in (hosts, 4 * hosts):
@@ -149,9 +161,7 @@ def test_targets_and_plans_take_near_linear_time(tmp_path: Path, hosts: int) -> 
         "batches of one": lambda fleet: plan.make(fleet.hosts, one_by_one),
     }
     for name, work in works.items():
-        growth = _growth(*(lambda fleet=fleet, work=work: work(fleet) for fleet in fleets))
-        print(f"4 x {hosts} hosts, {name}: {growth:.2f} x")
-        assert growth <= _GROWTH_MAX, name
+        assert _is_near_linear(name, *(partial(work, fleet) for fleet in fleets)), name
 
 
 def _watched(hosts: int) -> Run:
@@ -175,27 +185,47 @@ def _watched(hosts: int) -> Run:
 
 
 @pytest.mark.parametrize("hosts", _SIZES)
-def test_a_run_is_folded_and_watched_in_near_linear_time(hosts: int) -> None:
+def test_a_run_is_folded_and_watched_in_near_linear_work(hosts: int) -> None:
     """However many hosts are in flight at once and asked by a gate: an event costs the same, for those who watch as well."""
-    growth = _growth(lambda: _watched(hosts), lambda: _watched(4 * hosts))
-    print(f"4 x {hosts} hosts in flight and asked: {growth:.2f} x")
-    assert growth <= _GROWTH_MAX
+    assert _is_near_linear("hosts in flight and asked", partial(_watched, hosts), partial(_watched, 4 * hosts))
 
 
-@pytest.mark.parametrize("hosts", _SIZES)
-def test_the_journal_is_written_and_read_in_near_linear_time(tmp_path: Path, hosts: int) -> None:
-    """Four times the hosts: at most five times the time to write a task, and to read it back."""
+def _written(folder: Path, hosts: int) -> int:
+    """Write a task as a run does, turn by turn, and count the steps of SQLite's machine, and ours, that it takes."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    names = tuple(f"h-{n}" for n in range(hosts))
+    events = [event for name in names for event in (HostStarted(name, 0), HostFinished(name, _DONE))]
+    with Store(folder, log=folder / "nobody-listens") as store:
+        record, lock = store.dispatch(TaskDispatched("ops", "uptime", "all", (names,)))
+        store._open_to_write().set_progress_handler(step, 1)
+
+        def write() -> None:
+            for first in range(0, len(events), 64):
+                store.append(record.task, events[first : first + 64])
+            store.append(record.task, [TaskFinished(TaskStatus.COMPLETE, "")])
+
+        calls = _calls(write)
+        lock.release()
+    return steps + calls
+
+
+@pytest.mark.parametrize("hosts", [250, *_SIZES[1:]])
+def test_the_journal_is_written_and_read_in_near_linear_work(tmp_path: Path, hosts: int) -> None:
+    """Four times the hosts: at most five times the steps to write a task, and to read it back."""
     counts = (hosts, 4 * hosts)
-    tasks = {count: write_journal(tmp_path / str(count), tasks=1, hosts=count) for count in counts}
-
-    def read(count: int) -> None:
-        with Reading(tmp_path / str(count)) as reading:
-            assert len(reading.task(tasks[count]).hosts) == count
-
-    written = _growth(*(lambda n=n: write_journal(tmp_path / str(n), tasks=1, hosts=n) for n in counts))
-    found = _growth(*(lambda n=n: read(n) for n in counts))
-    print(f"4 x {hosts} hosts: {written:.2f} x to write, {found:.2f} x to read")
-    assert max(written, found) <= _GROWTH_MAX
+    _written(tmp_path / "before", 1)  # what is imported and compiled once is counted for neither
+    few, many = (_written(tmp_path / str(count), count) for count in counts)
+    one, four = (
+        _steps(tmp_path / str(count), lambda journal: journal.observe(journal.last() or "")) for count in counts
+    )
+    print(f"4 x {hosts} hosts: {many / few:.2f} x to write, {four / one:.2f} x to read")
+    assert max(many / few, four / one) <= _GROWTH_MAX
 
 
 def test_a_host_that_waits_takes_little_memory(tmp_path: Path) -> None:
@@ -233,19 +263,22 @@ def _steps(folder: Path, ask: Callable[[Reading], object]) -> int:
         return steps + calls
 
 
-def test_the_list_of_tasks_does_not_grow_with_their_hosts(tmp_path: Path) -> None:
-    """Twenty tasks on 200 hosts each are listed in at most 1.5 times the steps of twenty on 2 hosts."""
-    for hosts in (2, 200):
-        write_journal(tmp_path / str(hosts), tasks=20, hosts=hosts)
-    small, big = (_steps(tmp_path / str(hosts), lambda reading: reading.tasks(10)) for hosts in (2, 200))
-    print(f"20 tasks listed: {small} steps on 2 hosts each, {big} on 200")
-    assert big <= 1.5 * small
+@pytest.mark.parametrize(("tasks", "hosts"), [(40, 50), pytest.param(200, 100, marks=pytest.mark.faults)])
+def test_a_big_journal_is_asked_as_fast_as_a_small_one(tmp_path: Path, tasks: int, hosts: int) -> None:
+    """However much it holds, the list of tasks takes at most 1.5 times the steps that twenty tasks on two hosts take.
 
+    The last task and a beginning of its id are found, and its records read, as if it were alone in its journal.
+    """
+    write_journal(tmp_path / "few", tasks=20, hosts=2)
+    alone = write_journal(tmp_path / "alone", tasks=1, hosts=hosts)
+    among = write_journal(tmp_path / "many", tasks=tasks, hosts=hosts)
+    few, many = (_steps(tmp_path / name, lambda reading: reading.tasks(20)) for name in ("few", "many"))
+    print(f"20 tasks listed: {few} steps of 20 on 2 hosts each, {many} of {tasks} on {hosts}")
+    assert many <= 1.5 * few
 
-def test_a_status_does_not_grow_with_the_other_tasks(tmp_path: Path) -> None:
-    """The same task after forty others, and after four: its records are found, not searched for."""
-    few = write_journal(tmp_path / "few", tasks=4, hosts=20)
-    many = write_journal(tmp_path / "many", tasks=40, hosts=20)
-    alone = _steps(tmp_path / "few", lambda reading: reading.task(few))
-    among = _steps(tmp_path / "many", lambda reading: reading.task(many))
-    assert among <= 1.1 * alone
+    def status(task: str) -> Callable[[Reading], object]:
+        return lambda reading: (reading.last(), reading.observe(reading.find(task[:6])))
+
+    one, of_many = _steps(tmp_path / "alone", status(alone)), _steps(tmp_path / "many", status(among))
+    print(f"status of a task on {hosts} hosts: {one} steps alone, {of_many} among {tasks}")
+    assert of_many <= 1.1 * one
