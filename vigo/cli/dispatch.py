@@ -32,7 +32,7 @@ from vigo.core.model import Overrides
 from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.core.shape import HostOrder
-from vigo.core.texts import texts_digest
+from vigo.core.texts import each_once, texts_digest
 from vigo.render.machine import dump
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, plan_tsv, warning_text
 
@@ -172,7 +172,7 @@ def _errand(subject: Subject, made: plan.Plan, request: Request, overrides: Over
 
 
 def _judged(texts: Iterable[Act]) -> list[str]:
-    return list(dict.fromkeys(text.judged for text in texts))
+    return list(dict.fromkeys(text.judged for text in each_once(texts)))
 
 
 def _seeded(policy: Policy) -> Policy:

@@ -12,6 +12,7 @@ from vigo.core.gate import Ask, AskCommand, AskTcp, AskUrl, GatePolicy
 from vigo.core.guard import Act, Text
 from vigo.core.model import Host, Overrides
 from vigo.core.plan import Plan
+from vigo.core.texts import each_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Errand:
 
     @property
     def all_texts(self) -> list[Act]:
-        """Everything that the errand may run on hosts, for the guard to read."""
-        return [*self.texts.values(), *self.checks.values()]
+        """Everything that the errand may run on hosts, each text once, for the guard to read."""
+        return each_once([*self.texts.values(), *self.checks.values()])
 
 
 def gate_asks(gate: GatePolicy, hosts: Sequence[Host], address_of: Callable[[Host], str]) -> Sequence[Ask]:

@@ -1,9 +1,9 @@
-"""One digest over everything that a task sends to its hosts, by which a resume knows that nothing has changed."""
+"""What a task sends to its hosts: each text once, and one digest over all, by which a resume knows that nothing has changed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from vigo.core.guard import Act, Placement
 
@@ -14,14 +14,16 @@ def texts_digest(texts: Mapping[str, Act]) -> str:
     The name goes in with its length before it and the text as its own SHA-256, so that no two mappings read alike.
     """
     whole = hashlib.sha256()
-    seen: dict[str, bytes] = {}
+    told = {id(text): hashlib.sha256(_told(text).encode()).digest() for text in each_once(texts.values())}
     for host, text in texts.items():
         name = host.encode()
-        told = _told(text)
-        if told not in seen:
-            seen[told] = hashlib.sha256(told.encode()).digest()
-        whole.update(b"%d:%b" % (len(name), name) + seen[told])
+        whole.update(b"%d:%b" % (len(name), name) + told[id(text)])
     return whole.hexdigest()
+
+
+def each_once(acts: Iterable[Act]) -> list[Act]:
+    """Return the acts without those that are one object: hosts whose texts do not differ share it, and all said of it."""
+    return list({id(act): act for act in acts}.values())
 
 
 def _told(act: Act) -> str:

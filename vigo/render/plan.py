@@ -11,6 +11,7 @@ from vigo.core.guard import Act, Finding, Text
 from vigo.core.payload import to_payload
 from vigo.core.plan import OnStop, Plan, Policy
 from vigo.core.shape import HostOrder
+from vigo.core.texts import each_once
 from vigo.render.listing import listed
 from vigo.render.machine import SCHEMA
 from vigo.render.sanitize import clean
@@ -75,7 +76,7 @@ def plan_lines(
     """Yield what will run and by which rules, as an operator would say it, for stderr. Secrets stand as variables."""
     policy, total = plan.policy, plan.total
     yield f"task {task_name}:" if task_name else "command:"
-    distinct = {text.shown for text in texts.values()}
+    distinct = {text.shown for text in each_once(texts.values())}
     for host, text in texts.items():
         yield f"  {text.shown}" if len(distinct) == 1 else f"  {host}: {text.shown}"
         if len(distinct) == 1:

@@ -66,6 +66,7 @@ def shown(command: str, given: Given) -> str:
     return _exports(given) + (given.script.shown if given.script else _run_by(command, given.shell))
 
 
+@lru_cache(maxsize=4)
 def judged(command: str, given: Given, data: bytes) -> str:
     """Return what the guards read; `data` is the script, or the command's standard input."""
     if given.script is not None:
