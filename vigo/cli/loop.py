@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -19,8 +20,12 @@ def carry_through(work: Coroutine[Any, Any, _T]) -> _T:
     """
     gc.freeze()
     gc.set_threshold(_YOUNG_MAX)
-    with asyncio.Runner(loop_factory=_new_loop()) as runner:
-        return runner.run(work)
+    heard = signal.getsignal(signal.SIGINT)
+    try:
+        with asyncio.Runner(loop_factory=_new_loop()) as runner:
+            return runner.run(work)
+    finally:
+        signal.signal(signal.SIGINT, heard)  # uvloop leaves its own behind, and a later Ctrl-C would be nobody's
 
 
 def _new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
