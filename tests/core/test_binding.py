@@ -41,7 +41,7 @@ from vigo.core.payload import from_payload, to_payload
 from vigo.core.placeholders import read_url
 from vigo.core.plan import Policy
 from vigo.core.tasks import TEXT_BYTES_MAX, read_task
-from vigo.core.texts import texts_digest
+from vigo.core.texts import judged_once, texts_digest
 
 WEB = Host("web-01", "u", address="192.168.56.11", traits={"rack": "r 1", "slot": 3, "ssd": True, "ips": ("a",)})
 
@@ -459,3 +459,9 @@ def test_a_script_of_the_record_gets_its_bytes_again() -> None:
     again = with_data(from_record(from_payload("task.dispatch", to_payload(dispatched)), {}), b"id\n")  # type: ignore[arg-type]
     assert render(again, WEB).wire == render(scripted, WEB).wire
     assert render(again, WEB).data == b"id\n"
+
+
+def test_what_the_guards_read_is_each_text_once() -> None:
+    """In its order, whether hosts share one text or have equal ones."""
+    shared = Text("ls a")
+    assert judged_once([shared, Text("ls b"), shared, Text("ls a")]) == ["ls a", "ls b"]

@@ -53,28 +53,26 @@ def fetched(wanted: Wanted, errand: Errand, console: Console) -> Iterator[Errand
 
 
 def _password(wanted: Wanted, console: Console) -> Secret:
-    if wanted.password_file is not None:
-        return read_file(wanted.password_file, "--password-file")
-    if wanted.password_fd is not None:
-        return read_descriptor(wanted.password_fd, "--password-fd")
-    if not console.can_ask:
-        raise UsageError(
-            "--ask-password: there is no terminal to ask on; give --password-file FILE or --password-fd N instead"
-        )
-    return Secret(console.ask_secret("SSH password of the targets (not shown): "))
+    question = "SSH password of the targets (not shown): "
+    return _said("password", wanted.password_file, wanted.password_fd, question, console)
 
 
 def _sudo_password(wanted: Wanted, console: Console) -> Secret:
-    if wanted.sudo_password_file is not None:
-        return read_file(wanted.sudo_password_file, "--sudo-password-file")
-    if wanted.sudo_password_fd is not None:
-        return read_descriptor(wanted.sudo_password_fd, "--sudo-password-fd")
+    question = "sudo password on the targets (not shown): "
+    return _said("sudo-password", wanted.sudo_password_file, wanted.sudo_password_fd, question, console)
+
+
+def _said(what: str, file: str | None, descriptor: int | None, question: str, console: Console) -> Secret:
+    """Return the secret from the place that its flags name, or ask for it. Raises UsageError."""
+    if file is not None:
+        return read_file(file, f"--{what}-file")
+    if descriptor is not None:
+        return read_descriptor(descriptor, f"--{what}-fd")
     if not console.can_ask:
         raise UsageError(
-            "--ask-sudo-password: there is no terminal to ask on;"
-            " give --sudo-password-file FILE or --sudo-password-fd N instead"
+            f"--ask-{what}: there is no terminal to ask on; give --{what}-file FILE or --{what}-fd N instead"
         )
-    return Secret(console.ask_secret("sudo password on the targets (not shown): "))
+    return Secret(console.ask_secret(question))
 
 
 def _locked(errand: Errand) -> Sequence[str]:

@@ -7,7 +7,7 @@ record before the first connection, and a dry run shows the same plan and the sa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -25,14 +25,13 @@ from vigo.cli.wiring import journal_folder, load_inventory, login_name, site_pol
 from vigo.core import binding, command, plan
 from vigo.core.errors import Exit, UsageError
 from vigo.core.events import Record, TaskDispatched
-from vigo.core.guard import Act
 from vigo.core.host_keys import forwarding_hosts, forwarding_line, insecure_hosts, insecure_line
 from vigo.core.inventory import Inventory
 from vigo.core.model import Overrides
 from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.core.shape import HostOrder
-from vigo.core.texts import each_once, texts_digest
+from vigo.core.texts import judged_once, texts_digest
 from vigo.render.machine import dump
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, plan_tsv, warning_text
 
@@ -140,8 +139,7 @@ def prepare(
         push=subject.bound.push,
         given=subject.bound.given,
     )
-    taken_back = _judged(subject.rollback_texts(inventory, hosts, console))
-    judged = list(dict.fromkeys([*_judged(errand.all_texts), *taken_back]))
+    judged = judged_once([*errand.all_texts, *subject.rollback_texts(inventory, hosts, console)])
     verdict = Verdict.of(judged, made, site, force=request.force, confirm=request.confirm)
     if request.preflight:
         opening, errand = _preflight(opening, errand, console)
@@ -169,10 +167,6 @@ def _errand(subject: Subject, made: plan.Plan, request: Request, overrides: Over
         for host in made.hosts if binding.is_per_host(url) else ():
             binding.url_for(url, host)
     return errand
-
-
-def _judged(texts: Iterable[Act]) -> list[str]:
-    return list(dict.fromkeys(text.judged for text in each_once(texts)))
 
 
 def _seeded(policy: Policy) -> Policy:

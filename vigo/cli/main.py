@@ -9,7 +9,7 @@ import errno
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from typer._click.exceptions import ClickException
@@ -53,7 +53,7 @@ def _flush(console: Console) -> int:
     try:
         console.out.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at exit
+        _discard(sys.stdout)  # or Python would complain once more at exit
         return _unwritten(error, console)
     return 0
 
@@ -63,7 +63,12 @@ def _flush_errors(console: Console) -> None:
     try:
         console.err.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # or Python would exit with 120
+        _discard(sys.stderr)  # or Python would exit with 120
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what the stream still holds back go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _unwritten(error: OSError, console: Console) -> int:

@@ -158,16 +158,7 @@ class Request:
     @property
     def login(self) -> Wanted:
         """Where secrets to log in with come from."""
-        return Wanted(
-            self.ask_password,
-            self.password_file,
-            self.password_fd,
-            self.ask_passphrase,
-            self.passphrase_file,
-            self.ask_sudo_password,
-            self.sudo_password_file,
-            self.sudo_password_fd,
-        )
+        return Wanted.of(self)
 
 
 def policy_of(request: Request, defaults: Policy) -> Policy:

@@ -39,7 +39,7 @@ from vigo.core.inventory import Inventory
 from vigo.core.plan import Plan
 from vigo.core.ranges import fold
 from vigo.core.rollout import Run
-from vigo.core.texts import texts_digest
+from vigo.core.texts import judged_once, texts_digest
 from vigo.render.live import next_commands
 from vigo.render.remains import remains_text
 
@@ -84,16 +84,7 @@ class Resumption:
     @property
     def login(self) -> Wanted:
         """Where secrets to log in with come from."""
-        return Wanted(
-            self.ask_password,
-            self.password_file,
-            self.password_fd,
-            self.ask_passphrase,
-            self.passphrase_file,
-            self.ask_sudo_password,
-            self.sudo_password_file,
-            self.sudo_password_fd,
-        )
+        return Wanted.of(self)
 
 
 def resume_task(asked: Resumption, console: Console) -> Exit:
@@ -173,7 +164,7 @@ def _errand(run: Run, inventory: Inventory, asked: Resumption, console: Console)
 
 def _may_run(run: Run, errand: Errand, asked: Resumption, store: Store, console: Console) -> bool:
     """Ask the dispatch guard again, unless the record says that its finding was forced."""
-    judged = list(dict.fromkeys(text.judged for text in errand.all_texts))
+    judged = judged_once(errand.all_texts)
     force = asked.force or run.dispatched.forced
     verdict = Verdict.of(judged, errand.plan, site_policy(), force=force, confirm=errand.plan.total)
     return decide(verdict, run.dispatched, store, console) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 import typer
@@ -112,6 +112,11 @@ class Wanted:
     ask_sudo_password: bool = False
     sudo_password_file: str | None = None
     sudo_password_fd: int | None = None
+
+    @classmethod
+    def of(cls, flags: object) -> Self:
+        """Take them from all the flags of a command, which has them under the same names."""
+        return cls(**{part.name: getattr(flags, part.name) for part in fields(cls)})
 
     @property
     def password(self) -> bool:

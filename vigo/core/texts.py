@@ -26,6 +26,11 @@ def each_once(acts: Iterable[Act]) -> list[Act]:
     return list({id(act): act for act in acts}.values())
 
 
+def judged_once(acts: Iterable[Act]) -> list[str]:
+    """Return what the guards read of the acts, in their order and each text once."""
+    return list(dict.fromkeys(act.judged for act in each_once(acts)))
+
+
 def _told(act: Act) -> str:
     """Return the text that travels, and the digest of what goes with it."""
     if isinstance(act, Placement):
