@@ -291,13 +291,13 @@ def accepts(address: str, port: int) -> bool:
 
 
 def change_accounts(command: Sequence[str], told: str = "") -> None:
-    """Run useradd, userdel or chpasswd, which refuse instead of waiting while another test process runs one."""
+    """Run useradd, userdel or chpasswd, which refuse while another test process runs one, or the user's last one ends."""
     deadline = time.monotonic() + 30
     while True:
         done = subprocess.run(command, check=False, capture_output=True, text=True, input=told)
         if done.returncode == 0:
             return
-        assert "cannot lock" in done.stderr, done.stderr
+        assert "cannot lock" in done.stderr or "currently used" in done.stderr, done.stderr
         assert time.monotonic() < deadline, done.stderr
         time.sleep(0.1)
 

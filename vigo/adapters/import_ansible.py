@@ -6,7 +6,7 @@ Nothing is run: a program, and the configuration of an inventory plugin, is what
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from vigo.core.imports.ansible_ini import looks_like_yaml, read_ini
 from vigo.core.imports.ansible_maps import is_list_output, read_groups, read_list, read_variables
 from vigo.core.imports.ansible_source import Fleet, Group, Machine, Variable
 from vigo.core.imports.document import Imported, Notes, path_mark
+from vigo.core.values import dataclass
 
 _YAML: Final = (".yaml", ".yml")
 _VARIABLES: Final = ("", ".yml", ".yaml", ".json")
@@ -64,7 +65,7 @@ def _listed(folder: Path) -> list[Path]:
         raise unreadable(folder, error) from error
 
 
-@dataclass
+@dataclass(slots=True)
 class _Reading:
     """Fills a fleet from files."""
 

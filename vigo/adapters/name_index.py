@@ -11,8 +11,10 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from vigo.core.values import dataclass
 
 _SUFFIXES = (".yaml", ".yml")
 

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from vigo.adapters.locks import held, is_running
@@ -20,6 +19,7 @@ from vigo.adapters.store_open import LOCKS, prepare_folder
 from vigo.adapters.store_read import Reading
 from vigo.core.errors import NoMatchError, RefusedError
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 
 _LOCK_NAME = re.compile(r"(t[0-9a-z]{7})\.lock", re.ASCII)
 _DISPATCH_WAIT_MS = 30_000

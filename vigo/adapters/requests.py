@@ -12,13 +12,13 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from vigo.adapters.locks import is_running, request_path
 from vigo.adapters.store_open import LOCKS, create_private
 from vigo.core.errors import JournalError, UsageError
+from vigo.core.values import dataclass
 
 _POLL_S = 0.2
 _SIZE_MAX = 4096

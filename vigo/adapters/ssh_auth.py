@@ -13,7 +13,7 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import asyncssh
@@ -21,6 +21,7 @@ from asyncssh.misc import MaybeAwait
 
 from vigo.adapters.ssh_keys import Identity
 from vigo.adapters.ssh_secrets import Credentials, Secret
+from vigo.core.values import dataclass
 
 REFUSALS_MAX: Final = 3
 """How many hosts may turn a user's password down before any has taken it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from vigo.adapters.ssh_connect import Connection
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_session import CommandSession
 from vigo.core.model import Reason
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -35,6 +34,7 @@ from vigo.adapters.ssh_config_words import (
 )
 from vigo.core.errors import ConfigError
 from vigo.core.model import Hop
+from vigo.core.values import dataclass
 
 FORWARDED_SOCKET: Final = "forwardagent path"
 """Where a path after ForwardAgent is kept: ssh has it beside yes and no, which decide."""

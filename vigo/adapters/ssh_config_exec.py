@@ -8,11 +8,12 @@ import signal
 import subprocess
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from vigo.adapters.ssh_config_match import Unanswered
 from vigo.core.errors import ConfigError
+from vigo.core.values import dataclass
 
 _AT_ONCE: Final = 64
 

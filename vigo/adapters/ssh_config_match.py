@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, assert_never
 
@@ -30,6 +29,7 @@ from vigo.adapters.ssh_config_tokens import Goal, Here, expand
 from vigo.adapters.ssh_config_words import BadLine, pattern_list
 from vigo.core.errors import ConfigError
 from vigo.core.model import Hop
+from vigo.core.values import dataclass
 
 SSH_PORT: Final = 22
 FAMILIES: Final = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}

@@ -8,11 +8,11 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from vigo.adapters.ssh_config_words import BadLine
+from vigo.core.values import dataclass
 
 _TOKEN: Final = re.compile(r"%(.?)", re.DOTALL)
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from vigo.adapters.resolve import Address
@@ -26,6 +26,7 @@ from vigo.adapters.ssh_proxy import Piped, Program, end_all
 from vigo.adapters.ssh_resolve import Resolver, connect
 from vigo.adapters.ssh_throttle import Door
 from vigo.core.model import HostKeyRule
+from vigo.core.values import dataclass
 
 _T = TypeVar("_T")
 _PAUSE_S = 0.1

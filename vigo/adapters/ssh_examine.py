@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncssh
@@ -32,6 +32,7 @@ from vigo.core.guard import Order, Text, clear
 from vigo.core.inventory import Inventory
 from vigo.core.model import Host, HostKeyRule, Limits, Reason, Stream
 from vigo.core.traits import texts
+from vigo.core.values import dataclass
 
 _KEPT_BYTES: Final = 64 * 1024
 _SHOWN: Final = ("user", "address", "port", "jump", "proxy_command", "identity", "known_hosts", "host_keys")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, TypeAlias, cast
 from weakref import WeakSet
 
@@ -20,6 +20,7 @@ from vigo.adapters.ssh_login import Connection, Make, Progress, close, deadline,
 from vigo.adapters.ssh_options import Endpoint
 from vigo.core.errors import VigoError
 from vigo.core.model import Reason
+from vigo.core.values import dataclass
 
 _TRIES_MAX: Final = 2
 _USERS_MAX: Final = 500

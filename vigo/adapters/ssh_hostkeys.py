@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from vigo.adapters.ssh_known_hosts import Entry as Entry  # noqa: PLC0414 - call
 from vigo.adapters.ssh_known_hosts import Known as Known  # noqa: PLC0414 - likewise
 from vigo.adapters.ssh_known_hosts import KnownHostsFile as KnownHostsFile  # noqa: PLC0414 - likewise
 from vigo.core.model import HostKeyRule, Reason
+from vigo.core.values import dataclass
 
 
 class KeyState(StrEnum):

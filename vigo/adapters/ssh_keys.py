@@ -9,13 +9,14 @@ import asyncio
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 import asyncssh
 
 from vigo.adapters.ssh_config_tokens import home_folder as home_folder  # noqa: PLC0414 - callers know it from here
 from vigo.adapters.ssh_secrets import Secret
+from vigo.core.values import dataclass
 
 _DEFAULT_FILES = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 _AGENT_PATIENCE_S = 1.5

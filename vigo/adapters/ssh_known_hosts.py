@@ -13,7 +13,6 @@ import hmac
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Final
 
 from vigo.adapters.ssh_errors import Unreached
 from vigo.core.model import Reason
+from vigo.core.values import dataclass
 
 SSH_PORT: Final = 22
 _MARKERS: Final = {"@revoked", "@cert-authority"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 
 from vigo.adapters.ssh_channel import end, open_channel
 from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
@@ -14,6 +13,7 @@ from vigo.adapters.ssh_session import CommandSession, Recording
 from vigo.adapters.ssh_sudo import Rights
 from vigo.core.command import Found, look, read_look
 from vigo.core.model import Remains, RemainsState, Stream
+from vigo.core.values import dataclass
 
 _LOOK_S = 2.0
 _LOOK_BYTES_MAX = 64 * 1024

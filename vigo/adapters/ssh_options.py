@@ -12,7 +12,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -41,6 +41,7 @@ from vigo.adapters.ssh_settings import Settler
 from vigo.adapters.ssh_settings_read import Settings, SettingsError
 from vigo.core.errors import ConfigError
 from vigo.core.model import Host, HostKeyRule, Overrides, Reason
+from vigo.core.values import dataclass
 
 _SSH_PORT = 22
 _FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")

@@ -10,7 +10,6 @@ import hashlib
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import cast
 
 import asyncssh
@@ -18,6 +17,7 @@ from asyncssh.constants import FXF_CREAT, FXF_EXCL, FXF_READ, FXF_WRITE
 
 from vigo.core.guard import FileOrder, Finding, Placement, Refusal
 from vigo.core.push import join, split
+from vigo.core.values import dataclass
 
 _PACKET_BYTES = 255 * 1024
 """What OpenSSH's server takes in one write; a server that says less gets less."""

@@ -10,12 +10,13 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, cast
 
 from vigo.adapters.ssh_errors import Phase, Unreached, out_of_time
 from vigo.adapters.ssh_login import Connection, Make, Progress, or_hang_up
 from vigo.core.model import Reason
+from vigo.core.values import dataclass
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _TERM_PATIENCE_S: Final = 0.5

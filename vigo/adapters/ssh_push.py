@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import asyncssh
@@ -25,6 +25,7 @@ from vigo.adapters.ssh_options import Endpoint
 from vigo.adapters.ssh_placing import Failed, Placing, Refused
 from vigo.core.guard import FileOrder
 from vigo.core.model import HostResult, Limits, Outcome, Reason
+from vigo.core.values import dataclass
 
 _MS_PER_S = 1000
 _CLEAR_S = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.adapters.ssh_channel import Link, end, open_channel
 from vigo.adapters.ssh_connect import Connection, Connector, Progress, close
@@ -20,6 +20,7 @@ from vigo.adapters.ssh_session import CommandSession, Recording
 from vigo.adapters.ssh_sudo import Rights
 from vigo.core.command import Found, Wire
 from vigo.core.model import Ended, HostResult, Kill, Limits, Outcome, Reason, Stream
+from vigo.core.values import dataclass
 
 _MS_PER_S = 1000
 _IDLE_S = 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self, cast
 
@@ -24,6 +24,7 @@ from vigo.adapters.ssh_options import Endpoint, Preparation, for_connection, hos
 from vigo.adapters.ssh_resolve import Resolver
 from vigo.core.errors import VigoError
 from vigo.core.model import Host, Overrides, Reason
+from vigo.core.values import dataclass
 
 _KEXINIT: Final = 20
 _BEFORE_LISTS: Final = 1 + 16

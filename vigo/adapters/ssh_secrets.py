@@ -11,10 +11,11 @@ import resource
 import stat
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeAlias
 
 from vigo.core.errors import UsageError
+from vigo.core.values import dataclass
 
 if TYPE_CHECKING:  # asyncssh is loaded when something connects
     import asyncssh

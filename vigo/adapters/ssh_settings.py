@@ -7,7 +7,7 @@ Nothing is connected to and no key is opened here, and asyncssh is not loaded: `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from vigo.adapters.ssh_config import FORWARDED_SOCKET, ConfigFile, Found, SshConfig, Values
@@ -30,6 +30,7 @@ from vigo.adapters.ssh_settings_read import (
     refuse_unbuilt,
 )
 from vigo.core.model import Hop, Host, HostKeyRule, Overrides, Reason, SshSettings
+from vigo.core.values import dataclass
 
 CONNECT_TIMEOUT_MS: Final = 10_000
 _HOPS_MAX: Final = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from vigo.adapters.ssh_config_tokens import Goal, Here, expand
 from vigo.adapters.ssh_config_words import BadLine, keyword_of
 from vigo.core.errors import ConfigError
 from vigo.core.model import Hop, HostKeyRule, Overrides, Reason, SshSettings
+from vigo.core.values import dataclass
 
 INVENTORY: Final = "inventory"
 """The origin of what the inventory says; the inventory itself knows file and line."""

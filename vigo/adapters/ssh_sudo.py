@@ -12,7 +12,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.adapters.ssh_auth import Gate
 from vigo.adapters.ssh_errors import Unreached
@@ -21,6 +21,7 @@ from vigo.adapters.ssh_secrets import Secret
 from vigo.adapters.ssh_session import CommandSession
 from vigo.core.model import Reason
 from vigo.core.privilege import Elevation, Privilege, prompt
+from vigo.core.values import dataclass
 
 _WORDS_CHARS_MAX = 200
 _NOT_THERE_EXIT = 127

@@ -13,12 +13,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from vigo.adapters.ssh_errors import Unreached
 from vigo.adapters.ssh_login import Progress
 from vigo.core.model import Reason
+from vigo.core.values import dataclass
 
 LOGINS_MAX: Final = 8
 _MS_PER_S: Final = 1000

@@ -15,7 +15,6 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from vigo.adapters.store_open import create_private, prepare_folder, sync_folder
 from vigo.core.errors import ConfigError, JournalError
 from vigo.core.inventory import Gathered
 from vigo.core.model import Host, TraitValue
+from vigo.core.values import dataclass
 
 _SCHEMA: Final = 1
 _BYTES_MAX: Final = 512 * 1024 * 1024

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from vigo.cli.console import Console
@@ -16,6 +16,7 @@ from vigo.cli.progress import wants_board
 from vigo.core.events import Record
 from vigo.core.model import Stream
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 from vigo.engine.ports import Observer, Sink
 from vigo.render.live import ProgressLines
 

@@ -10,7 +10,7 @@ import os
 import termios
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from vigo.adapters.ssh_secrets import Credentials, Secret, Unlocked, no_core, read_descriptor, read_file
@@ -20,6 +20,7 @@ from vigo.cli.ssh_flags import Wanted
 from vigo.cli.wiring import transport_for
 from vigo.core.errors import UsageError
 from vigo.core.model import Host
+from vigo.core.values import dataclass
 from vigo.render.sanitize import clean
 
 _TRIES_MAX: Final = 3

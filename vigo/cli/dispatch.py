@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from vigo.adapters.locks import RunLock
@@ -32,6 +32,7 @@ from vigo.core.plan import Policy
 from vigo.core.rollout import Run
 from vigo.core.shape import HostOrder
 from vigo.core.texts import judged_once, texts_digest
+from vigo.core.values import dataclass
 from vigo.render.machine import dump
 from vigo.render.plan import dry_run_text, plan_json, plan_lines, plan_tsv, warning_text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.adapters.ssh_secrets import Credentials
 from vigo.cli.results import Results
@@ -13,6 +13,7 @@ from vigo.core.guard import Act, Text
 from vigo.core.model import Host, Overrides
 from vigo.core.plan import Plan
 from vigo.core.texts import each_once
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

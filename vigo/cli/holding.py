@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from vigo.adapters.overlap import Holder, dispatching, holders, wait_until_free
 from vigo.adapters.store import Store
 from vigo.cli.console import Console
 from vigo.core.errors import RefusedError
 from vigo.core.model import Host
+from vigo.core.values import dataclass
 
 
 class OvertakenError(RefusedError):

@@ -5,7 +5,6 @@ The run is over by then: nothing waits for it but this process, and nothing abou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from vigo.cli.console import Console
@@ -13,6 +12,7 @@ from vigo.core.errors import UsageError
 from vigo.core.health import HealthUrl, parse_health_url
 from vigo.core.history import observed
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 
 _URL = "--notify-url"
 

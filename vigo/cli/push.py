@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from vigo.core.errors import Exit
 from vigo.core.inventory import Inventory
 from vigo.core.plan import Policy
 from vigo.core.push import Push, parse_mode, permissions, read_remote
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Precedence of each setting: flag, then the named task's own value, then variable
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Self, TypedDict, TypeVar
 
 from vigo.cli.notifying import Notices
@@ -20,6 +20,7 @@ from vigo.core.plan import OnStop, Policy
 from vigo.core.privilege import Elevation, parse_user
 from vigo.core.quantity import Quantity, parse_duration_ms, parse_quantities, parse_quantity
 from vigo.core.shape import HostOrder, Shape
+from vigo.core.values import dataclass
 
 _T = TypeVar("_T")
 

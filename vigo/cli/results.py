@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from vigo.adapters.output_folder import OutputFolder
@@ -14,6 +13,7 @@ from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Outcome, Output, Stream
 from vigo.core.ranges import RangeError, glob
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 from vigo.engine.ports import Observer, Sink
 from vigo.render.blocks import Kept
 from vigo.render.gather import read_ignored

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from vigo.adapters.locks import RunLock
@@ -40,6 +40,7 @@ from vigo.core.plan import Plan
 from vigo.core.ranges import fold
 from vigo.core.rollout import Run
 from vigo.core.texts import judged_once, texts_digest
+from vigo.core.values import dataclass
 from vigo.render.live import next_commands
 from vigo.render.remains import remains_text
 

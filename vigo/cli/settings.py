@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +24,7 @@ from vigo.cli.completion_table import TABLE
 from vigo.core.errors import ConfigError, UsageError
 from vigo.core.nodes import ListNode, MapNode, Node, refuse_unknown, shown, wrong
 from vigo.core.quantity import parse_duration_ms, parse_quantity
+from vigo.core.values import dataclass
 
 if TYPE_CHECKING:
     from typer._click import Command, Context

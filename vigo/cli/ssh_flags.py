@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from vigo.core.errors import UsageError
 from vigo.core.model import Overrides
 from vigo.core.quantity import parse_duration_ms
+from vigo.core.values import dataclass
 
 if TYPE_CHECKING:
     from vigo.core.inventory import Inventory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from vigo.core.model import Host
 from vigo.core.params import NeededSecret, SecretSource
 from vigo.core.plan import Policy
 from vigo.core.tasks import Meaning, NamedTask
+from vigo.core.values import dataclass
 
 _SECRET_BYTES_MAX = 128 * 1024
 _ALIKE = 0.8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from vigo.cli.console import Console
@@ -11,6 +10,7 @@ from vigo.core.events import TaskBlocked, TaskDispatched
 from vigo.core.guard import Finding, Layer, review
 from vigo.core.plan import Plan
 from vigo.core.policy import SitePolicy
+from vigo.core.values import dataclass
 from vigo.render.plan import warning_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import assert_never
@@ -34,6 +33,7 @@ from vigo.core.events import (
     TaskResumed,
 )
 from vigo.core.model import Stream
+from vigo.core.values import dataclass
 
 
 class HeadState(StrEnum):

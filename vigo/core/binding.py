@@ -11,7 +11,7 @@ Rule 4: what the journal holds is enough to render again, secrets aside: templat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from vigo.core.command import check
 from vigo.core.errors import ConfigError, UsageError, VigoError
@@ -36,6 +36,7 @@ from vigo.core.placeholders import (
 from vigo.core.push import Push
 from vigo.core.tasks import TEXT_BYTES_MAX, NamedTask
 from vigo.core.traits import text as text_of
+from vigo.core.values import dataclass
 
 _EXPAND = "--expand"
 _URL_FLAG = "--health-check-url"

@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from json.encoder import encode_basestring as _quote
 from typing import TypeAlias
 
 from vigo.core.errors import UsageError
+from vigo.core.values import dataclass
 
 DOMAIN = b"vigo-journal-v1\n"
 GENESIS = "0" * 64

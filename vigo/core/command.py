@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from vigo.core.errors import UsageError
 from vigo.core.model import NICE_MAX, Limits
 from vigo.core.privilege import Privilege
+from vigo.core.values import dataclass
 from vigo.core.wrapper import CLOCK, FIND, GUARDIAN, HELLO, INPUT, LOOK, NICE, START, STOP
 
 EXEC_BYTES_MAX = 120_000

@@ -7,9 +7,10 @@ Rule 2: each finding that is not fine says the way out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from vigo.core.values import dataclass
 
 HEADER: Final = "vigo-doctor 1"
 FOOTER: Final = "end"

@@ -6,7 +6,7 @@ Events carry no time: the journal stamps `seq` and `at` when it writes. An event
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
@@ -14,6 +14,7 @@ from vigo.core.given import Given
 from vigo.core.model import HostResult
 from vigo.core.plan import Policy
 from vigo.core.push import Push
+from vigo.core.values import dataclass
 
 
 class TaskStatus(StrEnum):

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from vigo.core.errors import ConfigError
 from vigo.core.facts_script import FOOTER, HEADER, SITE_OUTPUT_MAX, compose
 from vigo.core.model import Scalar, TraitValue
+from vigo.core.values import dataclass
 
 BUILT_IN: Final = ("os", "hardware", "network", "init", "packages", "virtualization", "uptime_s")
 """Where the script's own traits lie; a site script cannot have one of these names."""

@@ -9,11 +9,11 @@ Rule 3: the gate passes once it was healthy without a break for `stable_ms`, fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from vigo.core.quantity import format_duration
+from vigo.core.values import dataclass
 
 _NAMED_MAX = 3
 

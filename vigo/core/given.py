@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from vigo.core.errors import UsageError
 from vigo.core.params import fault_of_text
 from vigo.core.placeholders import fill_path, quote, read_url
+from vigo.core.values import dataclass
 
 SCRIPT_BYTES_MAX = 1024 * 1024
 INPUT_BYTES_MAX = 16 * 1024 * 1024

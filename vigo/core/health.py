@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from vigo.core.errors import UsageError
 from vigo.core.gate import GatePolicy
 from vigo.core.quantity import format_duration
+from vigo.core.values import dataclass
 
 INTERVAL_LEAST_MS = 100
 """Between two rounds; a shorter one would be an attack on the service."""

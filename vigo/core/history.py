@@ -7,7 +7,6 @@ lives is told from outside (its kernel lock), as `alive`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from vigo.core.events import (
     Event,
@@ -20,6 +19,7 @@ from vigo.core.events import (
     TaskStatus,
 )
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

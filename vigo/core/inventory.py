@@ -11,13 +11,14 @@ Rule 3: a host's identity is its name, ignoring case; two hosts may share an add
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from vigo.core.errors import NoMatchError
 from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Hop, Host, SshSettings, TraitValue
 from vigo.core.nodes import MapNode
 from vigo.core.traits import layer, walk
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 from uuid import NAMESPACE_DNS, uuid5
@@ -32,6 +32,7 @@ from vigo.core.nodes import (
 )
 from vigo.core.ranges import RangeError, has_range, members, parse, size
 from vigo.core.traits import EMPTY, Layer, read_traits
+from vigo.core.values import dataclass
 
 HOSTS_MAX: Final = 100_000
 TOP_KEYS: Final = ("defaults", "groups", "hosts", "tasks")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vigo.core.errors import ConfigError, UsageError
 from vigo.core.inventory import Inventory, lineage
 from vigo.core.ranges import fold
 from vigo.core.target import parse
 from vigo.core.tasks import read_task
+from vigo.core.values import dataclass
 
 _SSH_PORT = 22
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from vigo.core.errors import UsageError
 from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Hop, Host, SshSettings
 from vigo.core.nodes import Mark, wrong
+from vigo.core.values import dataclass
 
 HOPS_MAX: Final = 8
 _HOP: Final = re.compile(r"(?:(?P<user>.+)@)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]@]+))(?::(?P<port>[^:]+))?")

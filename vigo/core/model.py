@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TypeAlias
+
+from vigo.core.values import dataclass
 
 Scalar: TypeAlias = str | int | bool
 TraitValue: TypeAlias = Scalar | tuple[Scalar, ...]

@@ -8,13 +8,13 @@ here. A node is never half right: a value of the wrong type, an unknown key or a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
 from vigo.core.errors import ConfigError, UsageError
 from vigo.core.model import Scalar
 from vigo.core.quantity import parse_duration_ms
+from vigo.core.values import dataclass
 
 _SHOWN_MAX = 40
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import assert_never
@@ -30,6 +29,7 @@ from vigo.core.nodes import (
     shown,
     wrong,
 )
+from vigo.core.values import dataclass
 
 VALUE_BYTES_MAX = 32_768
 """Bound on one value in UTF-8, so that one quoted value fits into a command (`binding.TEXT_BYTES_MAX`)."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TypeAlias
 from urllib.parse import quote as percent_encode
 
 from vigo.core.shell import Fault, scan
+from vigo.core.values import dataclass
 
 _PLACEHOLDER = re.compile(r"\{\{[ \t]*(?P<name>[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*)[ \t]*\}\}")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]+")

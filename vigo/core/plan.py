@@ -9,7 +9,6 @@ Rule 4: a batch lies inside one section of the shape (`core/shape.py`); the list
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, repeat
 
@@ -18,6 +17,7 @@ from vigo.core.model import Host, Limits
 from vigo.core.privilege import ROOT, Elevation, Privilege
 from vigo.core.quantity import Quantity
 from vigo.core.shape import Shape, arrange
+from vigo.core.values import dataclass
 
 
 class OnStop(StrEnum):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from vigo.core import target_parse
@@ -26,6 +25,7 @@ from vigo.core.plan import Plan
 from vigo.core.ranges import Piece, fold
 from vigo.core.target import Target
 from vigo.core.target_terms import And, Glob, Name, Not, Or, Ran, Range, Scope, Term, Uuid
+from vigo.core.values import dataclass
 
 PATTERNS_MAX = 500
 PROTECTED_MAX = 500

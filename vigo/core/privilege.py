@@ -6,11 +6,11 @@ The program runs the wrapper, not the command: priority, deadline and kill then 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from vigo.core.errors import UsageError
 from vigo.core.nodes import Node, read_text, shown, wrong
+from vigo.core.values import dataclass
 
 ROOT = "root"
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)

@@ -8,11 +8,11 @@ directory, under the local name"; whether a directory stands there is never gues
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from vigo.core.errors import UsageError
 from vigo.core.guard import Content, Placement
 from vigo.core.placeholders import Template, literal, read_url
+from vigo.core.values import dataclass
 
 SIZE_BYTES_MAX = 256 * 1024 * 1024
 """A larger file is better fetched by the hosts: it would cross this machine's line once for each of them."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from vigo.core.errors import UsageError
+from vigo.core.values import dataclass
 
 _UNITS_MS = {"ms": 1, "": 1000, "s": 1000, "m": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,3})?)(?P<unit>ms|s|m|h|)", re.ASCII)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
+
+from vigo.core.values import dataclass
 
 MEMBERS_MAX = 100_000
 """The most names that one range may be expanded to."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias, assert_never
 
@@ -39,6 +38,7 @@ from vigo.core.events import (
 )
 from vigo.core.model import HostResult, Outcome
 from vigo.core.plan import OnStop
+from vigo.core.values import dataclass
 
 _FAILURES = frozenset({Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST})
 _NAMED_HOSTS_MAX = 10

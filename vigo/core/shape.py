@@ -11,13 +11,13 @@ import hashlib
 import heapq
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
 from vigo.core.errors import UsageError
 from vigo.core.inventory_names import did_you_mean
 from vigo.core.model import Host
+from vigo.core.values import dataclass
 
 _NO_VALUE = ""
 """Stands for hosts without the trait: a value of their own."""

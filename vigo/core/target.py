@@ -11,7 +11,6 @@ Rule 3: all that was given (`--target` again, `--exclude`, files) is one express
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from vigo.core import target_parse
@@ -23,6 +22,7 @@ from vigo.core.quantity import Quantity
 from vigo.core.shape import draw
 from vigo.core.target_terms import MISSING_MAX, And, Comparison, Missing, Not, Operator, Or, Runs, Scope, Term
 from vigo.core.traits import texts
+from vigo.core.values import dataclass
 
 _LIST_HINT: Final = "`vigo inventory list` shows what there is"
 _SHOWN_MAX: Final = 80

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, Protocol, TypeAlias
@@ -19,6 +19,7 @@ from vigo.core.inventory import Inventory, lineage
 from vigo.core.model import Outcome
 from vigo.core.ranges import Piece, members
 from vigo.core.traits import compare, texts
+from vigo.core.values import dataclass
 
 MISSING_MAX: Final = 3
 """Unknown names that are collected before the search for more ends."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ from vigo.core.privilege import read_user
 from vigo.core.quantity import parse_duration_ms, parse_quantities, parse_quantity
 from vigo.core.shape import HostOrder
 from vigo.core.traits import text
+from vigo.core.values import dataclass
 
 _FANOUT_MAX = 100_000
 _STOP_AFTER_MAX = 100_000

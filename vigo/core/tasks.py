@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
@@ -34,6 +34,7 @@ from vigo.core.placeholders import Misplaced, Slot, Template, fault_of_url, fill
 from vigo.core.plan import Policy
 from vigo.core.task_keys import SETTINGS, Settings, lay, one_or_list, parsed
 from vigo.core.traits import text as text_of
+from vigo.core.values import dataclass
 
 TEXT_BYTES_MAX = 65_536
 """Bound on a command in UTF-8, placeholders filled in: it is one argument to its shell (`command.EXEC_BYTES_MAX`)."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vigo.core.model import Scalar, TraitValue
 from vigo.core.nodes import ListNode, MapNode, Mark, Node, read_scalar, wrong
+from vigo.core.values import dataclass
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}", re.ASCII)
 _INTEGER: Final = re.compile(r"-?\d{1,18}", re.ASCII)

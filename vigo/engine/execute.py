@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 from vigo.core.errors import JournalError
@@ -35,6 +34,7 @@ from vigo.core.gate import Ask, Decision, Watch, is_healthy, nothing_to_ask
 from vigo.core.guard import FileOrder, Order, Refusal
 from vigo.core.model import Ended, HostResult, Outcome, accepted
 from vigo.core.rollout import Check, Finish, Pause, Rest, Run, Start, Wait
+from vigo.core.values import dataclass
 from vigo.engine.gate import ClearCheck, Gatekeeper
 from vigo.engine.ports import Journal, Observer, Probe, Sink, Transport
 

@@ -6,11 +6,11 @@ The run is an ordinary task, so this is a reading of what is on record; a task t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 
 from vigo.core.facts import Answer, read_answer
 from vigo.core.model import HostResult, Outcome
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
 
 from vigo.core.errors import ConfigError
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import asyncssh
 from asyncssh.packet import Boolean, String, UInt32
 
+from vigo.core.values import dataclass
 from vigo.lab.faults import SLOW_MS, Fault, FaultKind, ends_with
 from vigo.lab.places import make_home
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from vigo.core.errors import UsageError
+from vigo.core.values import dataclass
 
 SLOW_MS = 2_000
 """How long a slow host sits on each command before it starts it."""

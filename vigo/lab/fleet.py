@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from vigo.core.values import dataclass
 
 Trait: TypeAlias = str | int | bool | tuple[str | int | bool, ...]
 Tree: TypeAlias = "dict[str, Tree | Trait]"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import asyncssh
 
+from vigo.core.values import dataclass
 from vigo.lab.command import Children, Command, Place
 from vigo.lab.faults import Fault, FaultKind
 from vigo.lab.sftp import Session

@@ -9,11 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, cast
 
 from vigo.core.errors import ConfigError
+from vigo.core.values import dataclass
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 

@@ -9,11 +9,11 @@ Rule 4: when there is not room for all, what the operator may have to act on sta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby, islice
 
 from vigo.core.events import TaskStatus
 from vigo.core.model import HostResult
+from vigo.core.values import dataclass
 from vigo.render.blocks import header
 from vigo.render.board_state import LINE_BYTES_MAX, BoardState, Budget, State
 from vigo.render.line import Line

@@ -13,13 +13,13 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TextIO, cast
 
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 
+from vigo.core.values import dataclass
 from vigo.render.board import Look, frame
 from vigo.render.board_state import BoardState
 from vigo.render.foreground import is_in_front

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -26,6 +25,7 @@ from vigo.core.events import (
 )
 from vigo.core.model import HostResult, Outcome
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 
 MISSED_MAX = 100
 """How many hosts that did not complete are remembered for their rows; the grid and the counts know all of them."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from vigo.core.errors import UsageError
 from vigo.core.model import HostResult, Output
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 from vigo.render.blocks import Kept
 
 DIFF_BYTES_MAX = 16 * 1024

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from vigo.core.values import dataclass
 from vigo.render.machine import SCHEMA, dump
 from vigo.render.sanitize import clean
 from vigo.render.tables import columns, tsv

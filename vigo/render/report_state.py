@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from vigo.core.events import Record, TaskStatus
 from vigo.core.history import Task
 from vigo.core.model import Outcome
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 from vigo.render.blocks import Kept
 from vigo.render.html import Html, tag
 

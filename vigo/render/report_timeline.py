@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from vigo.core.events import (
@@ -27,6 +27,7 @@ from vigo.core.events import (
 from vigo.core.model import Outcome
 from vigo.core.quantity import format_duration
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 from vigo.render.html import Html, join, tag
 from vigo.render.report_state import hosts
 

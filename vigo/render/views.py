@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import field
 from enum import StrEnum
-from functools import cached_property
 from typing import TextIO, assert_never
 
 from vigo.core.events import HostFinished, Record, TaskDispatched, TaskFinished, TaskPaused, TaskResumed
 from vigo.core.model import HostResult, Outcome, Stream
 from vigo.core.ranges import fold, glob
 from vigo.core.rollout import Run
+from vigo.core.values import dataclass
 from vigo.render.blocks import Kept, ending, host_block, printed
 from vigo.render.gather import Group, alike_but_for, difference, ended_alike, groups_of, mask
 from vigo.render.sanitize import clean, clean_block
@@ -38,7 +38,7 @@ class View(StrEnum):
     """How many hosts ended how."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wish:
     """Which results are shown, and how."""
 
@@ -49,10 +49,11 @@ class Wish:
     """Names, ranges and globs of hosts to show; empty for all."""
     ignored: tuple[re.Pattern[bytes], ...] = ()
     """What does not count when output is compared."""
+    _names: tuple[re.Pattern[str], ...] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def _names(self) -> tuple[re.Pattern[str], ...]:
-        return tuple(map(glob, self.hosts))
+    def __post_init__(self) -> None:
+        """Read the names once."""
+        object.__setattr__(self, "_names", tuple(map(glob, self.hosts)))
 
     def names(self, host: str) -> bool:
         """Tell whether a host is wanted by its name."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.core.guard.options import Arity, Options, split
 from vigo.core.guard.session import Hit
 from vigo.core.guard.words import HOLE, Value, Word
+from vigo.core.values import dataclass
 
 PATHS_MAX = 8
 _ROOTED = re.compile(r"^/proc/[^/]+/(?:root|cwd)(?=/|$)")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from vigo.core.given import SHELLS
 from vigo.core.guard.call import Call
 from vigo.core.guard.options import Arity, split
 from vigo.core.guard.words import HOLE, Word
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ It is the same walk as the guards': wrappers are unwrapped, code given to a shel
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from vigo.core.guard.call import Call
 from vigo.core.guard.calls import Calls
 from vigo.core.guard.evaluate import Evaluator
@@ -14,6 +12,7 @@ from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.session import Hit, Session, Shell
 from vigo.core.guard.state import Source, State
 from vigo.core.guard.words import Value, Word, purify
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,11 @@ class _Deaf(Session):
         """Let it pass: the guards judge, here is only listed."""
 
 
-@dataclass
 class _Listener(Calls):
     """Carries calls out as ever, and keeps each."""
 
-    heard: list[Call] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.heard: list[Call] = []
 
     def call(self, words: tuple[Word, ...], stdin: Value | None, shell: Shell) -> Value:
         """Keep a command; a function's name is none, its body is walked."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.protected import FILES, ROOTS, Reach, aim, system_directory
 from vigo.core.guard.words import HOLE, STAR, Word, globbed, pattern
+from vigo.core.values import dataclass
 
 _EXECS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _NAMED = frozenset({"-name", "-iname", "-path", "-wholename", "-ipath", "-regex", "-iregex"})

@@ -5,10 +5,10 @@ The analyser is loaded with the first question: listing, completing and looking 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from vigo.core.guard.finding import Finding
+from vigo.core.values import dataclass
 
 REMEMBERED_MAX = 4_096
 """Of longer texts only the latest few are remembered, as a script that goes to every host is: the memory must stay small."""

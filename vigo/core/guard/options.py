@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.core.guard.words import Word
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol, TypeAlias, overload
 
 from vigo.core.given import Given
@@ -13,6 +13,7 @@ from vigo.core.guard.given import judged, shown, travelling
 from vigo.core.guard.judge import judge
 from vigo.core.model import Host
 from vigo.core.placeholders import quote
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.options import Options
@@ -12,6 +11,7 @@ from vigo.core.guard.processes import chosen
 from vigo.core.guard.protected import PACKAGES, plain_name
 from vigo.core.guard.session import Hit
 from vigo.core.guard.words import Word, globbed, shown
+from vigo.core.values import dataclass
 
 _SSH = ("openssh-server", "openssh", "dropbear")
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.commands import Commands
 from vigo.core.guard.units import COMMANDS as UNIT_COMMANDS
 from vigo.core.guard.words import ANY, BRACKET, GLOBS, HOLE, LOGIN, PID, STAR, Word, bracket_end, globbed, purify
 from vigo.core.guard.wrappers import WRAPPERS
+from vigo.core.values import dataclass
 
 TEXT_MAX = 256
 WORDS_MAX = 16

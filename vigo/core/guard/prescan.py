@@ -9,10 +9,11 @@ time: a verdict must be the same on every machine.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 
 from vigo.core.guard.pieces import ASSIGNMENT, DEPTH_MAX, SIMPLE, OverBudget, Pieces
+from vigo.core.values import dataclass
 
 CHARS_MAX = 65_536
 OPERATOR_RUN_MAX = 12

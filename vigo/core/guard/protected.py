@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
 from vigo.core.guard.words import ANY, BRACKET, HOLE, STAR, globbed, matches, pattern
+from vigo.core.values import dataclass
 
 UNITS = ("vigo", "vigosrv", "vigo-envoy")
 PROCESSES = ("vigo", "vigosrv", "vigo-envoy")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from vigo.core.guard.state import Body
@@ -25,6 +24,7 @@ from vigo.core.guard.syntax import (
     Sequence,
     Subshell,
 )
+from vigo.core.values import dataclass
 
 ACTING = re.compile(r"\$\(|`|[<>]\(|\$\{[^}]*=")
 """What may do something while a word is expanded, whatever the word becomes."""

@@ -6,9 +6,8 @@ in `units`, `processes`, `paths`, `access`, `packages` and `hosts`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from vigo.core.guard.finding import Layer
+from vigo.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

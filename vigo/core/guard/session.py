@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from vigo.core.guard.finding import Finding, Layer
@@ -11,6 +11,7 @@ from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.state import Body, Source, State
 from vigo.core.guard.syntax import Program
 from vigo.core.guard.words import HOLE, Value, Word
+from vigo.core.values import dataclass
 
 WORK_MAX = 7_000
 HASTY_AFTER = 1_500

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vigo.core.guard.syntax import Node
 from vigo.core.guard.words import EMPTY, HOLE, LOGIN, UNKNOWN, Value, join
+from vigo.core.values import dataclass
 
 _FIELDS_MAX = 256
 HOMES: Value = ("/root", f"/home/{HOLE}")

@@ -7,7 +7,6 @@ read from the text itself (`words`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import tree_sitter
@@ -16,6 +15,7 @@ import tree_sitter_bash
 from vigo.core.guard.grammar import check
 from vigo.core.guard.pieces import OverBudget
 from vigo.core.guard.prescan import HereDoc, Skeleton
+from vigo.core.values import dataclass
 
 NODES_MAX = 6_144
 NESTING_MAX = 100

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vigo.core.guard.call import Call
 from vigo.core.guard.protected import unit
 from vigo.core.guard.session import Hit
 from vigo.core.guard.words import HOLE, Word, matches, shown
+from vigo.core.values import dataclass
 
 _STOP = frozenset({"stop", "disable", "mask", "kill", "freeze", "clean", "revert"})
 _INIT_STOP = frozenset(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
 from vigo.core.guard.pieces import OverBudget
+from vigo.core.values import dataclass
 
 HOLE = "\ue000"
 STAR = "\ue001"

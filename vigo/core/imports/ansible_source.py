@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from string import ascii_letters
 from typing import Final, TypeAlias
 
 from vigo.core.imports.document import HostNames
 from vigo.core.imports.settings import read_port
 from vigo.core.nodes import Mark, wrong
+from vigo.core.values import dataclass
 
 ALL: Final = "all"
 UNGROUPED: Final = "ungrouped"

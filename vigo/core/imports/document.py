@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from vigo.core.inventory_names import check_name
 from vigo.core.model import Hop, TraitValue
 from vigo.core.nodes import Mark, shown, wrong
 from vigo.core.ranges import fold
+from vigo.core.values import dataclass
 
 Value: TypeAlias = TraitValue | tuple[Hop, ...]
 Values: TypeAlias = Mapping[str, Value]

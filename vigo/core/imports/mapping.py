@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from vigo.core.errors import UsageError
@@ -17,6 +16,7 @@ from vigo.core.imports.settings import read_address, read_port, read_user, read_
 from vigo.core.imports.values import NoTraitError, check_path, read_trait
 from vigo.core.inventory_names import check_group, did_you_mean
 from vigo.core.nodes import Mark, shown, wrong
+from vigo.core.values import dataclass
 
 HOSTS_MAX: Final = 100_000
 LEVELS_MAX: Final = 8

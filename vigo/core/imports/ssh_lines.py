@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from vigo.core.imports.document import Document, HostNames, Imported, ImportedHost, Notes, Value, Values, weak_keys
@@ -23,6 +22,7 @@ from vigo.core.imports.settings import (
     read_word,
 )
 from vigo.core.nodes import Mark, wrong
+from vigo.core.values import dataclass
 
 _KEYWORD: Final = re.compile(r"\s*(\w+)(?:\s*=\s*|\s+|\Z)(.*)", re.ASCII | re.DOTALL)
 _WORD: Final = re.compile(r'"([^"]*)"|([^\s"]+)')

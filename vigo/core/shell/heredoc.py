@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from vigo.core.values import dataclass
 
 _OPENING = re.compile(
     r"<<(?P<dash>-?)[ \t]*"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from vigo.core.values import dataclass
 
 _QUOTES_WAY_OUT = "write it outside the quotes, each value is quoted by vigo: 'app '{{ name }}"
 _WORD_WAY_OUT = "give it a word of its own"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import TypeAlias
 
 from vigo.core.shell.heredoc import Heredoc
 from vigo.core.shell.places import Fault, Place, misplaced
+from vigo.core.values import dataclass
 
 _DEPTH_MAX = 50
 
