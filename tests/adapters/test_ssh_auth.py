@@ -363,7 +363,21 @@ def test_keys_go_first_and_a_second_factor_after_them(sshd_farm: Farm, insider: 
     assert reach(sshd_farm, sshd_farm.host(server, user=insider), credentials(WRONG)).result.outcome is Outcome.COMPLETE
     both = sshd_farm.serve(["127.0.37.3"], PasswordAuthentication="yes", AuthenticationMethods="publickey,password")
     assert reach(sshd_farm, sshd_farm.host(both, user=insider), credentials()).result.outcome is Outcome.COMPLETE
-    assert reach(sshd_farm, sshd_farm.host(both, user=insider), None).result.reason is Reason.AUTH
+    refused = reach(sshd_farm, sshd_farm.host(both, user=insider), None).result
+    assert refused.reason is Reason.AUTH
+    assert f"{sshd_farm.key} (taken)" in refused.detail
+    assert "The server wants as well: password" in refused.detail
+
+
+@pytest.mark.sshd
+def test_a_server_may_want_two_keys(sshd_farm: Farm, insider: str) -> None:
+    """One that it took is told as such, and what it wants beside it."""
+    server = sshd_farm.serve(["127.0.37.7"], AuthenticationMethods="publickey,publickey")
+    host = sshd_farm.host(server, user=insider, identity=str(sshd_farm.key))
+    refused = reach(sshd_farm, host, None).result
+    assert refused.reason is Reason.AUTH
+    assert f"{sshd_farm.key} (taken)" in refused.detail
+    assert "The server wants as well: publickey" in refused.detail
 
 
 @pytest.mark.sshd

@@ -117,9 +117,9 @@ class Answers(asyncssh.SSHClient):
             gate.leave(self._host, was_given=self._was_given, was_let_in=logged_in)
             self._gate = None
 
-    def tried(self, *, has_more: bool = False) -> str:
-        """Say what was offered and what was not, and why; `has_more` where the server took a key and wanted more."""
-        told = [self._identity.story(was_taken=has_more) or "no key"]
+    def tried(self, taken: Collection[bytes] = ()) -> str:
+        """Say what was offered and what was not, and why; the public keys `taken` the server took, and wanted more."""
+        told = [self._identity.story(taken) or "no key"]
         if self._was_given:
             told.append("the password (refused, and not tried again)")
         return "; ".join((*told, *self._remarks))

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncssh
@@ -196,7 +196,7 @@ class Examination:
 
     async def _login(self, endpoint: Endpoint, tell: Tell) -> Connection:
         began = time.monotonic()
-        mine = endpoint.again()
+        mine = replace(endpoint.again(), asks_first=True)
         doing = self.scanner.connector.connect(mine, self._progress)
         connection = await self._bounded(endpoint, doing, lambda: "login", tell)
         tried = [f"{pair.get_algorithm()} of {mine.identity.source(pair)}" for pair in mine.identity.handed]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -143,17 +143,19 @@ class Identity:
                 return file.path
         return "the agent"
 
-    def story(self, *, was_taken: bool = False) -> str:
-        """Say what was offered and what was not, and why; `was_taken` says of the last key that the server took it."""
-        taken = self.source(self.handed[-1]) if was_taken and self.handed else ""
+    def story(self, taken: Collection[bytes] = ()) -> str:
+        """Say what was offered and what was not, and why; of the public keys `taken`, that the server took them."""
+        sources = {self.source(pair) for pair in self.handed if pair.public_data in taken}
         told = [
-            f"{file.path} ({file.skipped or ('taken' if file.path == taken else 'refused')})" for file in self._files
+            f"{file.path} ({file.skipped or ('taken' if file.path in sources else 'refused')})" for file in self._files
         ]
         if self._agent_path is None:
             off = "SSH_AUTH_SOCK is not set" if not os.environ.get("SSH_AUTH_SOCK") else "it is switched off"
             told.append(f"no agent ({off})")
         elif self._agent_keys:
-            told.append(f"{self._agent_keys} keys of the agent ({'one taken' if taken == 'the agent' else 'refused'})")
+            told.append(
+                f"{self._agent_keys} keys of the agent ({'one taken' if 'the agent' in sources else 'refused'})"
+            )
         elif self._agent_path in self._keyring.agent_failures:
             told.append(f"the agent ({self._keyring.agent_failures[self._agent_path]})")
         elif self._only_named:

@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import asyncssh
-from asyncssh.constants import MSG_IGNORE
-from asyncssh.logging import SSHLogger
-from asyncssh.packet import SSHPacketLogger
 
 from vigo.adapters.ssh_auth import Answers, way_out
+from vigo.adapters.ssh_connection import Connection as Connection  # noqa: PLC0414 - callers know it from here
 from vigo.adapters.ssh_errors import Phase, Unreached, handshake_failed, out_of_time
 from vigo.adapters.ssh_hostkeys import HostKeys, Known, ShownKey
 from vigo.adapters.ssh_options import Endpoint, for_connection
@@ -24,73 +22,7 @@ from vigo.core.model import Reason
 from vigo.core.values import dataclass
 
 CLOSE_PATIENCE_S = 1.0
-_FIRST_BYTES_MAX = 256
 _MS_PER_S = 1000
-
-
-class _Silence(SSHLogger):
-    """Says nothing, and has no words put together."""
-
-    def get_child(self, *_: object, **__: object) -> SSHLogger:
-        return self
-
-    def log(self, *_: object, **__: object) -> None:
-        pass
-
-
-_SILENT: Final = _Silence()
-
-
-class Connection(asyncssh.SSHClientConnection):
-    """asyncssh's connection, which also remembers what the server said before its SSH version, and of logging in."""
-
-    first_bytes = b""
-    offered: tuple[str, ...] = ()
-    """The ways to log in that the server named first."""
-    wanted_next: tuple[str, ...] = ()
-    """The ways that it named after it had taken the first proof; empty where one is enough, or none was taken."""
-    way_gone: asyncio.Event | None = None
-    """Set when what was started for this connection alone has ended; None when nothing was."""
-    way: object = None
-    """What goes with the connection: who counts the users of a way counts those that are still there."""
-
-    def try_next_auth(self, *, next_method: bool = False) -> None:
-        """Remember what the server takes: asyncssh crosses the ways off as it tries them."""
-        methods = tuple(self.get_server_auth_methods())
-        if not self.offered and methods != ("none",):
-            self.offered = methods
-        elif not next_method and not set(methods) <= {*self.offered, "none"}:
-            self.wanted_next = methods
-        super().try_next_auth(next_method=next_method)
-
-    def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """Send a packet, without the empty one that asyncssh puts before each: only the old CBC ciphers need it."""
-        if pkttype != MSG_IGNORE or self.get_extra_info("send_cipher", "").endswith("-cbc"):
-            super().send_packet(pkttype, *args, handler=handler)
-
-    @property
-    def logger(self) -> SSHLogger:
-        """Nobody is told: vigo shows no protocol, and the words for it would be made all the same."""
-        return _SILENT
-
-    def log_sent_packet(self, *_: object, **__: object) -> None:
-        """Tell nobody of a packet that goes."""
-
-    def log_received_packet(self, *_: object, **__: object) -> None:
-        """Tell nobody of a packet that comes."""
-
-    def data_received(self, data: bytes, datatype: int | None = None) -> None:
-        """Remember the first bytes, then let asyncssh have them."""
-        if len(self.first_bytes) < _FIRST_BYTES_MAX and self.get_extra_info("server_version") is None:
-            self.first_bytes += data[:_FIRST_BYTES_MAX]
-        super().data_received(data, datatype)
-
-    @property
-    def phase(self) -> Phase:
-        """How far the handshake has come."""
-        if self.get_extra_info("server_version") is None:
-            return Phase.BANNER
-        return Phase.KEX if self.get_extra_info("send_cipher") is None else Phase.AUTH
 
 
 Make: TypeAlias = Callable[[], Connection]
@@ -170,11 +102,12 @@ async def log_in(way: Way, endpoint: Endpoint, known: Known, host_keys: HostKeys
     options = for_connection(endpoint, known)
     options.protocol_factory = lambda: client
     options.waiter = loop.create_future()
+    key_first = endpoint.offers is None and not endpoint.asks_first and "publickey" in endpoint.authentications
     connection: Connection | None = None
     logged_in = False
     try:
         progress.phase = Phase.TCP
-        connection = await way.join(lambda: Connection(loop, options, wait="auth"), progress)
+        connection = await way.join(lambda: Connection(loop, options, key_first=key_first), progress)
         progress.phase = Phase.BANNER
         await options.waiter
         logged_in = True
@@ -261,7 +194,7 @@ def _explain(error: Exception, client: _Client, connection: Connection, endpoint
         methods = more or connection.offered
         way = way_out(methods, endpoint.offers, is_hop=endpoint.is_hop)
         wants = f" The server {'wants as well' if more else 'takes'}: {', '.join(methods)}." if methods else ""
-        return Unreached(Reason.AUTH, f"{failure.detail}. Tried: {client.tried(has_more=bool(more))}.{wants} {way}")
+        return Unreached(Reason.AUTH, f"{failure.detail}. Tried: {client.tried(connection.taken)}.{wants} {way}")
     return failure
 
 

@@ -89,6 +89,8 @@ class Endpoint:
     """The ways to log in that may be tried, in this order."""
     offers: Offers | None = None
     """What is offered beside keys; None is nothing."""
+    asks_first: bool = False
+    """Whether the server is asked which ways to log in it takes before a key is tried: two round trips for an answer."""
     is_hop: bool = False
     """Whether others are reached through it, and nothing but a key is offered."""
 
