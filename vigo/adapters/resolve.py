@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
+import os
 import queue
 import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+_UNDER_WAY = {errno.EINPROGRESS, errno.EINTR}
 _THREADS_MAX = 16
 _PATIENCE_S = 2.0
 """How long one of several addresses may keep the others waiting."""
@@ -105,12 +108,35 @@ async def _connect(family: socket.AddressFamily, address: str, port: int, source
         sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         if source is not None:
             sock.bind(socket.getaddrinfo(source, 0, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4])
-        target = socket.getaddrinfo(address, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
-        await asyncio.get_running_loop().sock_connect(sock, target)
+        target: tuple[object, ...] = (address, port)
+        if family != socket.AF_INET:  # it may name an interface
+            target = socket.getaddrinfo(address, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4]
+        await _reach(sock, target)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+async def _reach(sock: socket.socket, target: tuple[object, ...]) -> None:
+    """Connect as `loop.sock_connect` does; uvloop's would look the address up in a thread once more."""
+    error = sock.connect_ex(target)
+    if error in _UNDER_WAY:
+        loop = asyncio.get_running_loop()
+        is_decided: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(sock, _wake, is_decided)
+        try:
+            await is_decided
+        finally:
+            loop.remove_writer(sock)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _look_up(name: str) -> list[Address] | OSError:

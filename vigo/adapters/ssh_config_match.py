@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, assert_never
 
@@ -202,6 +203,9 @@ class LookUp:
 @lru_cache(maxsize=1024)
 def _normal_address(text: str, family: str) -> str:
     """Return an IP address as the system writes it, or an empty text for a name. No name server is asked."""
+    with suppress(OSError, ValueError):
+        socket.inet_pton(socket.AF_INET, text)
+        return text  # four plain numbers are written one way only
     if not set(text.partition("%")[0]) <= _ADDRESS_SIGNS or not _numeric(text, "any"):
         return ""
     found = _numeric(text, family)

@@ -21,6 +21,8 @@ from vigo.core.errors import Exit
 
 WAITING_MAX = 32 * 1024 * 1024
 """In characters."""
+_PILE = 64 * 1024
+"""How many characters of several texts are handed over at once."""
 _BREATH_S = 0.2
 """How long a wait lasts before a Ctrl-C is heard."""
 _HAND_OVER_S = 0.05
@@ -63,9 +65,16 @@ class Outlet:
         return len(text)
 
     def writelines(self, texts: Iterable[str]) -> None:
-        """Take several."""
+        """Take several, some at a time: for each of them alone the thread would have to be woken."""
+        some: list[str] = []
+        size = 0
         for text in texts:
-            self.write(text)
+            some.append(text)
+            size += len(text)
+            if size >= _PILE:
+                self.write("".join(some))
+                some, size = [], 0
+        self.write("".join(some))
 
     def flush(self) -> None:
         """Wait until all is written, so that it stands before what is written elsewhere next; not for a late reader."""

@@ -90,8 +90,10 @@ class ProgressLines:
     def on_record(self, record: Record, run: Run) -> None:
         """Write the line for this event, if it is one that the operator should see."""
         lines = [self._line(record, run), self._rest(run)]
-        self._err.write("".join(f"{line}\n" for line in lines if line))
-        self._err.flush()
+        text = "".join(f"{line}\n" for line in lines if line)
+        if text:
+            self._err.write(text)
+            self._err.flush()
 
     def _line(self, record: Record, run: Run) -> str:
         match event := record.event:

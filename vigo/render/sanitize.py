@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _MARKS_MAX = 4
 _MARK_CATEGORIES = frozenset({"Mn", "Me", "Mc"})
@@ -36,12 +37,19 @@ def _escape(text: str, *, kept: str) -> str:
     parts: list[str] = []
     marks = 0
     for char in text:
-        marks = marks + 1 if _takes_no_cell(char) else 0
+        is_mark, form = _seen(char)
+        marks = marks + 1 if is_mark else 0
         if marks <= _MARKS_MAX:
-            parts.append(char if char in kept or _is_harmless(char) else _visible(char))
+            parts.append(char if char in kept else form)
         elif marks == _MARKS_MAX + 1:
             parts.append("…")
     return "".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _seen(char: str) -> tuple[bool, str]:
+    """Say whether a character is a mark on the one before it, and how it is shown."""
+    return _takes_no_cell(char), char if _is_harmless(char) else _visible(char)
 
 
 def _is_harmless(char: str) -> bool:
