@@ -42,7 +42,8 @@ _AMBIGUOUS: Final = re.compile(
       |(?P<merge><<)""",
     re.IGNORECASE | re.ASCII | re.VERBOSE | re.DOTALL,
 )
-_CONTROL: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_CONTROL: Final = re.compile("[\x00-\x08\v\f\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+"""What YAML calls not printable, and the byte order mark."""
 _PLAIN_FIRST: Final = frozenset("0123456789+-.~<yYnNoOtTfF")
 """The characters that an ambiguous plain word can begin with."""
 
