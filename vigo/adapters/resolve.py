@@ -151,8 +151,11 @@ def _look_up(name: str) -> list[Address] | OSError:
 
 
 def _literal(name: str) -> Address | None:
+    with contextlib.suppress(OSError, ValueError):
+        socket.inet_pton(socket.AF_INET, name)
+        return socket.AF_INET, name
     try:
-        version = ipaddress.ip_address(name).version
+        ipaddress.IPv6Address(name)  # it may name an interface
     except ValueError:
         return None
-    return (socket.AF_INET if version == 4 else socket.AF_INET6), name  # noqa: PLR2004 - the protocol's own number
+    return socket.AF_INET6, name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import cached_property
 from typing import Final
 
 import asyncssh
@@ -30,6 +31,8 @@ class _Silence(SSHLogger):
 
     def log(self, *_: object, **__: object) -> None:
         pass
+
+    info = debug1 = debug2 = log
 
 
 _SILENT: Final = _Silence()
@@ -58,6 +61,7 @@ class Connection(asyncssh.SSHClientConnection):
     ) -> None:
         """With `key_first`, the first key is tried before the server is asked which ways to log in it takes."""
         super().__init__(loop, options, wait=wait)
+        self._has_greeted = False
         self._has_to_ask = key_first
         self._key_first = key_first
         self._wants_more = False
@@ -122,8 +126,12 @@ class Connection(asyncssh.SSHClientConnection):
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
         """Send a packet, without the empty one that asyncssh puts before each: only the old CBC ciphers need it."""
-        if pkttype != MSG_IGNORE or self.get_extra_info("send_cipher", "").endswith("-cbc"):
+        if pkttype != MSG_IGNORE or self._sends_empty_packets:
             super().send_packet(pkttype, *args, handler=handler)
+
+    @cached_property
+    def _sends_empty_packets(self) -> bool:
+        return str(self.get_extra_info("send_cipher")).endswith("-cbc")
 
     @property
     def logger(self) -> SSHLogger:
@@ -140,8 +148,10 @@ class Connection(asyncssh.SSHClientConnection):
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """Remember the first bytes, then let asyncssh have them."""
-        if len(self.first_bytes) < _FIRST_BYTES_MAX and self.get_extra_info("server_version") is None:
-            self.first_bytes += data[:_FIRST_BYTES_MAX]
+        if not self._has_greeted:
+            self._has_greeted = self.get_extra_info("server_version") is not None
+            if not self._has_greeted and len(self.first_bytes) < _FIRST_BYTES_MAX:
+                self.first_bytes += data[:_FIRST_BYTES_MAX]
         super().data_received(data, datatype)
 
     @property

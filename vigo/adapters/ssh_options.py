@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field, replace
 from fnmatch import fnmatchcase
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -255,13 +256,23 @@ def for_connection(endpoint: Endpoint, known: Known) -> asyncssh.SSHClientConnec
 
 def host_key_algorithms(known: Known) -> list[str]:
     """Order the algorithms so that a server with several keys shows one that is known, as ssh does."""
+    kinds = tuple(entry.algorithm for entry in (*known.keys, *known.portless))
+    return [*(_certificate_algorithms() if known.authorities else ()), *_plain_algorithms(kinds)]
+
+
+@cache
+def _certificate_algorithms() -> tuple[str, ...]:
+    return tuple(algorithm.decode() for algorithm in get_default_certificate_algs())
+
+
+@lru_cache(maxsize=256)
+def _plain_algorithms(known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the known kinds first; worked out once for hosts that are known alike."""
     wanted: list[str] = []
-    for entry in (*known.keys, *known.portless):
-        wanted += _RSA_SIGNATURES[:2] if entry.algorithm == "ssh-rsa" else [entry.algorithm]
+    for kind in known:
+        wanted += _RSA_SIGNATURES[:2] if kind == "ssh-rsa" else [kind]
     every = [algorithm.decode() for algorithm in get_default_public_key_algs()]
-    plain = [algorithm for algorithm in dict.fromkeys((*wanted, *every)) if algorithm in every]
-    certified = [algorithm.decode() for algorithm in get_default_certificate_algs()] if known.authorities else []
-    return certified + plain
+    return tuple(algorithm for algorithm in dict.fromkeys((*wanted, *every)) if algorithm in every)
 
 
 @contextmanager

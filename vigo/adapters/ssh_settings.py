@@ -97,10 +97,10 @@ class Settler:
             values["proxyjump"] = _BEHIND_A_HOP
         name = LookUp(self.here, hop.name, self.default_user, self.answers.known, values).through(self.config)
         refuse_unbuilt(values)
-        goal = Goal(name, hop.name, port_of(values), "")
-        user = self._user(values, goal)
+        port = port_of(values)
+        user = self._user(values, Goal(name, hop.name, port, ""))
         alias = values.get("hostkeyalias")
-        goal = replace(goal, user=user, alias=str(alias[0].value).lower() if alias else "")
+        goal = Goal(name, hop.name, port, user, str(alias[0].value).lower() if alias else "")
         read = Reading(values, self.here, goal)
         likeness = _likeness(values)
         if likeness is None:
