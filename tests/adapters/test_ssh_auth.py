@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.asking import LET_IN, OTP, RIGHT, Asking, serving
-from tests.sshd import Farm, Server, Sink, fresh, make_key, order
+from tests.sshd import Farm, Server, Sink, fresh, make_key, order, wait_until
 from vigo.adapters.ssh_auth import REFUSALS_MAX, Gate
 from vigo.adapters.ssh_keys import unlock
 from vigo.adapters.ssh_secrets import Credentials, Secret, read_descriptor, read_file
@@ -328,11 +328,11 @@ def insider(sshd_farm: Farm) -> str:
     return sshd_farm.user(password=RIGHT)
 
 
-def reach(farm: Farm, target: Host, with_: Credentials | None) -> Ended:
+def reach(farm: Farm, target: Host, with_: Credentials | None, config: Path | None = None) -> Ended:
     """Run something on the host."""
 
     async def scenario() -> Ended:
-        transport = farm.transport(credentials=with_)
+        transport = farm.transport(credentials=with_, ssh_config=config)
         try:
             return await transport.run(order(target, "id -un"), Limits(), Sink(), fresh())
         finally:
@@ -353,6 +353,7 @@ def test_sshd_takes_the_password_and_a_wrong_one_once(sshd_farm: Farm, insider: 
     assert reach(sshd_farm, host, credentials()).kept == (f"{insider}\n".encode(),)
     refused = reach(sshd_farm, host, credentials(WRONG)).result
     assert (refused.reason, "password (refused" in refused.detail) == (Reason.AUTH, True)
+    wait_until(lambda: f"Failed {way}" in server.log, what="sshd has written it down")
     assert server.log.count(f"Failed {way}") == 1
 
 
@@ -367,6 +368,28 @@ def test_keys_go_first_and_a_second_factor_after_them(sshd_farm: Farm, insider: 
     assert refused.reason is Reason.AUTH
     assert f"{sshd_farm.key} (taken)" in refused.detail
     assert "The server wants as well: password" in refused.detail
+
+
+@pytest.mark.sshd
+@pytest.mark.parametrize("tries", [2, 3])
+def test_each_try_that_a_server_allows_is_for_a_key(
+    sshd_farm: Farm, insider: str, tmp_path: Path, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of them as well (MaxAuthTries); where that is refused too, it is the reason."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    server = sshd_farm.serve([f"127.0.37.{tries + 20}"], MaxAuthTries=str(tries))
+    host = sshd_farm.host(server, user=insider, identity=None)
+    wrong = [make_key(tmp_path / f"wrong{number}") for number in range(1, tries)]
+    config = tmp_path / "config"
+    config.write_text("".join(f"IdentityFile {key}\n" for key in (*wrong, sshd_farm.key)))
+    assert reach(sshd_farm, host, None, config).result.outcome is Outcome.COMPLETE
+    config.write_text("".join(f"IdentityFile {key}\n" for key in wrong))
+    told = reach(sshd_farm, host, None, config).result
+    assert (told.reason, "Permission denied" in told.detail) == (Reason.AUTH, True)
+    assert all(f"{key} (refused)" in told.detail for key in wrong)
+    config.write_text("".join(f"IdentityFile {key}\n" for key in (*wrong, make_key(tmp_path / "more"), sshd_farm.key)))
+    told = reach(sshd_farm, host, None, config).result
+    assert (told.reason, f"{sshd_farm.key} (not offered)" in told.detail) == (Reason.AUTH, True)
 
 
 @pytest.mark.sshd

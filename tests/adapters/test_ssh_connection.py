@@ -93,6 +93,7 @@ class _Door(asyncssh.SSHServer):
 
     keys: Sequence[asyncssh.SSHKey] = ()
     is_open: bool = False
+    takes_keys: bool = True
     heard: list[str] = field(default_factory=list)
     """The ways that were tried, in order; a question whether a key would be taken is one."""
 
@@ -118,8 +119,12 @@ class _Door(asyncssh.SSHServer):
         return True
 
     def public_key_auth_supported(self) -> bool:
-        """Take keys."""
-        return True
+        """Take keys, or passwords alone."""
+        return self.takes_keys
+
+    def password_auth_supported(self) -> bool:
+        """Take passwords where keys are not taken."""
+        return not self.takes_keys
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Know the ones."""
@@ -152,7 +157,7 @@ async def _log_in(door: _Door, pairs: Sequence[object], *, key_first: bool = Tru
     ("keys", "heard", "offered"),
     [
         ([GOOD], ["publickey signed"], ()),
-        ([OTHER, GOOD], ["publickey signed", "none", "publickey signed"], ("publickey",)),
+        ([OTHER, GOOD], ["publickey signed", "publickey signed"], ("publickey",)),
     ],
 )
 def test_a_key_from_a_file_signs_at_once(
@@ -176,10 +181,17 @@ def test_a_server_that_lets_in_who_only_asks_is_asked(keys: list[asyncssh.SSHKey
 
 
 def test_whom_nobody_lets_in_has_asked_once() -> None:
-    """And has tried each key once."""
+    """After each key was tried once: sshd counts the question among the failures that it allows (MaxAuthTries)."""
     door = _Door()
     assert asyncio.run(_log_in(door, [OTHER, GOOD])) is None
-    assert door.heard == ["publickey signed", "none", "publickey signed"]
+    assert door.heard == ["publickey signed", "publickey signed", "none"]
+
+
+def test_where_no_key_is_taken_no_further_one_is_tried() -> None:
+    """The first refusal says so, and the question follows at once."""
+    door = _Door(takes_keys=False, is_open=True)
+    assert asyncio.run(_log_in(door, [OTHER, GOOD])) is not None
+    assert door.heard == ["publickey signed", "none"]
 
 
 def test_who_asks_first_is_told_which_ways_there_are() -> None:
@@ -204,6 +216,19 @@ def test_a_key_that_may_want_a_finger_is_offered_before_it_signs(attribute: str)
     setattr(pair, attribute, sign if attribute == "sign_async" else True)
     door = _Door([GOOD])
     assert asyncio.run(_log_in(door, [pair])) is not None
+    assert door.heard == ["publickey", "publickey signed"]
+
+
+def test_a_key_that_needs_sha1_is_offered_before_it_signs() -> None:
+    """The library may refuse that, and nobody should have to know of it whose server would not want the key."""
+
+    class Old(SSHLocalKeyPair):
+        def set_sig_algorithm(self, sig_algorithm: bytes) -> None:
+            del sig_algorithm
+            self.sig_algorithm = b"ssh-rsa"
+
+    door = _Door([GOOD])
+    assert asyncio.run(_log_in(door, [Old(OTHER, None, None, None), GOOD])) is not None
     assert door.heard == ["publickey", "publickey signed"]
 
 

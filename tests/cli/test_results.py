@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -120,6 +121,22 @@ def test_what_waits_is_bounded_and_what_is_left_out_is_counted() -> None:
     gate.set()
     outlet.drain()
     assert not outlet.is_behind
+
+
+def test_what_came_before_a_failure_is_written() -> None:
+    """A batch whose twentieth result cannot be read shows nineteen."""
+    target = io.StringIO()
+    outlet = Outlet(target)
+
+    def results() -> Iterator[str]:
+        yield from ("one\n", "two\n")
+        raise RuntimeError("the third is damaged")
+
+    with pytest.raises(RuntimeError, match="damaged"):
+        outlet.writelines(results())
+    outlet.writelines([])
+    outlet.drain()
+    assert target.getvalue() == "one\ntwo\n"
 
 
 def test_a_reader_who_has_gone_ends_the_writing_and_not_the_run() -> None:

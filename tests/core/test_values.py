@@ -81,6 +81,7 @@ def test_fields_slots_and_patterns_are_the_same(pairs: list[_Pair]) -> None:
     """What can be asked of a class gets the same answer."""
     for ours, twin, _ in pairs:
         assert [str(part) for part in fields(ours)] == [str(part) for part in fields(twin)]
+        assert not [part for part in fields(ours) if part.kw_only or part.hash is not None], "ours knows neither"
         assert ours.__match_args__ == twin.__match_args__
         assert ours.__slots__ == twin.__slots__
         assert (ours.__hash__ is None) == (twin.__hash__ is None), ours

@@ -68,27 +68,30 @@ class Connection(asyncssh.SSHClientConnection):
         self._pair: asyncssh.SSHKeyPair | None = None
         self.taken: set[bytes] = set()
         """The public keys that the server took and that were not enough."""
+        self.is_out_of_keys = False
+        """Whether the server refused every key, and was asked after that whether it wants one at all."""
 
     # -- fewer round trips -----------------------------------------------------------------------------------------------
 
     def try_next_auth(self, *, next_method: bool = False) -> None:
         """Try the next way, and remember what the server takes: asyncssh crosses the ways off as it tries them.
 
-        A refused key that came first is followed by the question that was left out: some servers let in who only asks.
+        Some servers let in who only asks. So the question that `key_first` leaves out follows when the keys are used up, or
+        at once where the server takes none; earlier it would cost one of the keys its turn (MaxAuthTries).
         """
         methods = tuple(self.get_server_auth_methods())
         if self._key_first:
             self._key_first = False
             self._auth_methods.insert(0, b"publickey")
-        elif "none" not in methods and not next_method:
+        elif "none" not in methods:
             if self._wants_more:
                 self.wanted_next = methods
                 self.taken |= {self._pair.public_data} if self._pair is not None else set()
-            else:
-                self.offered = self.offered or methods
-                if self._has_to_ask:
-                    self._auth_methods.insert(0, b"none")
-            self._has_to_ask = False
+                self._has_to_ask = self._wants_more = False
+            self.offered = self.offered or (() if self.wanted_next else methods)
+            leaves_keys = next_method and methods[:1] == ("publickey",)
+            if self._has_to_ask and (leaves_keys or "publickey" not in methods):
+                self._auth_methods.insert(int(leaves_keys), b"none")
         super().try_next_auth(next_method=next_method)
 
     async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
@@ -105,8 +108,9 @@ class Connection(asyncssh.SSHClientConnection):
         """
         if method != b"publickey":
             self._pair = None
-        if method == b"none":
+        if method == b"none" and self._has_to_ask:
             self._has_to_ask = False
+            self.is_out_of_keys = bool(self.offered)
         pair = self._pair
         if pair is None or key is not None or not _signs_unasked(pair):
             await super().send_userauth_request(method, *args, key=key, trivial=trivial)
@@ -131,7 +135,7 @@ class Connection(asyncssh.SSHClientConnection):
 
     @cached_property
     def _sends_empty_packets(self) -> bool:
-        return str(self.get_extra_info("send_cipher")).endswith("-cbc")
+        return "-cbc" in self.get_extra_info("send_cipher")
 
     @property
     def logger(self) -> SSHLogger:
@@ -163,5 +167,5 @@ class Connection(asyncssh.SSHClientConnection):
 
 
 def _signs_unasked(pair: asyncssh.SSHKeyPair) -> bool:
-    """Whether a key can sign here and now, without an agent or a token."""
-    return not hasattr(pair, "sign_async") and not getattr(pair, "use_executor", False)
+    """Whether a key can sign here and now: without an agent or a token, and not with SHA-1, which a library may refuse."""
+    return not (hasattr(pair, "sign_async") or getattr(pair, "use_executor", False) or pair.sig_algorithm == b"ssh-rsa")

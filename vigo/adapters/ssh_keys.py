@@ -117,7 +117,7 @@ class Identity:
         self._ask_agent = agent is not None
         self._agent_keys = 0
         self.handed: list[asyncssh.SSHKeyPair] = []
-        """The keys that were offered, in order: after a login, the last one is the one that was taken."""
+        """The keys that were offered, in order: after a login with a key, the last one is the one that was taken."""
 
     def again(self) -> Identity:
         """Return the same keys for another connection."""
@@ -146,8 +146,10 @@ class Identity:
     def story(self, taken: Collection[bytes] = ()) -> str:
         """Say what was offered and what was not, and why; of the public keys `taken`, that the server took them."""
         sources = {self.source(pair) for pair in self.handed if pair.public_data in taken}
+        offered = {self.source(pair) for pair in self.handed}
         told = [
-            f"{file.path} ({file.skipped or ('taken' if file.path in sources else 'refused')})" for file in self._files
+            f"{file.path} ({file.skipped or _fate(was_taken=file.path in sources, was_offered=file.path in offered)})"
+            for file in self._files
         ]
         if self._agent_path is None:
             off = "SSH_AUTH_SOCK is not set" if not os.environ.get("SSH_AUTH_SOCK") else "it is switched off"
@@ -211,6 +213,10 @@ class Identity:
         rest = [] if self._only_named else [pair for pair in fresh if pair.key_public_data not in named]
         self._agent_keys = len(first) + len(rest)
         return first + rest
+
+
+def _fate(*, was_taken: bool, was_offered: bool) -> str:
+    return "taken" if was_taken else "refused" if was_offered else "not offered"
 
 
 def _read(path: str) -> Loaded:

@@ -188,6 +188,8 @@ class _Client(Answers):
 def _explain(error: Exception, client: _Client, connection: Connection, endpoint: Endpoint) -> Unreached:
     if client.refusal is not None:
         return client.refusal
+    if connection.is_out_of_keys and isinstance(error, asyncssh.DisconnectError):  # however it says so
+        error = asyncssh.PermissionDenied(f"Permission denied for user {endpoint.user} on host {endpoint.name}")
     failure = handshake_failed(error, connection.phase, connection.first_bytes, endpoint.place)
     if failure.reason is Reason.AUTH:
         more = connection.wanted_next

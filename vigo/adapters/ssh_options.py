@@ -91,7 +91,7 @@ class Endpoint:
     offers: Offers | None = None
     """What is offered beside keys; None is nothing."""
     asks_first: bool = False
-    """Whether the server is asked which ways to log in it takes before a key is tried: two round trips for an answer."""
+    """Whether the server is asked which ways to log in it takes before a key is tried: a round trip for an answer."""
     is_hop: bool = False
     """Whether others are reached through it, and nothing but a key is offered."""
 

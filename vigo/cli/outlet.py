@@ -68,13 +68,16 @@ class Outlet:
         """Take several, some at a time: for each of them alone the thread would have to be woken."""
         some: list[str] = []
         size = 0
-        for text in texts:
-            some.append(text)
-            size += len(text)
-            if size >= _PILE:
+        try:
+            for text in texts:
+                some.append(text)
+                size += len(text)
+                if size >= _PILE:
+                    self.write("".join(some))
+                    some, size = [], 0
+        finally:  # what came is shown, whatever became of the rest
+            if some:
                 self.write("".join(some))
-                some, size = [], 0
-        self.write("".join(some))
 
     def flush(self) -> None:
         """Wait until all is written, so that it stands before what is written elsewhere next; not for a late reader."""
