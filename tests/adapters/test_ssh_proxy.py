@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sshd import Farm, Server, Sink, fresh, marker, order, survivors, until
+from tests.sshd import Farm, Server, Sink, fresh, marker, order, survivors, until, wait_until
 from vigo.core.model import Ended, Hop, Host, Limits, Outcome, Reason, SshSettings
 from vigo.core.plan import Policy
 
@@ -114,7 +114,7 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(sshd_farm: Farm,
     result = run(sshd_farm, sshd_farm.host(server, proxy_command=f"sh {script} {mark}"), policy=policy).result
     assert (result.reason, result.duration_ms >= policy.connect_timeout_ms) == (Reason.PROXY, True), result
     assert result.detail.endswith("within 0.7 s: looking for a way"), result.detail
-    assert survivors(mark) == []
+    wait_until(lambda: not survivors(mark), within_s=2, what="what was killed dies")
 
 
 def test_a_program_that_dies_under_a_command_leaves_it_lost(sshd_farm: Farm, server: Server, relay: Path) -> None:
