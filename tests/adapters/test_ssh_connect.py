@@ -120,7 +120,7 @@ def test_a_stall_ends_at_the_deadline_and_is_named_by_its_phase(sshd_farm: Farm,
         "A3": (silence, Reason.BANNER),
         "A4": (drip, Reason.BANNER),
         "A7": (stalled(lambda _number: True), Reason.KEX),
-        "A8": (stalled(lambda number: number == 3), Reason.AUTH),
+        "A8": (stalled(lambda number: number == 2), Reason.AUTH),
         "A8-keys": (Relay(target.port, target.addresses[0]).talk, Reason.AUTH),
         "A9": (stalled(after_login(server)), Reason.CHANNEL),
     }
