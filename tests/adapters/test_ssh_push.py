@@ -19,7 +19,7 @@ import asyncssh
 import pytest
 
 from tests.badpeer import Relay, listening
-from tests.sshd import Farm, Server, Sink, fresh
+from tests.sshd import Farm, Server, Sink, fresh, wait_until
 from vigo.adapters.ssh import SshTransport
 from vigo.core.guard import FileOrder, clear
 from vigo.core.model import Host, HostResult, Limits, Outcome, Reason, SshSettings
@@ -274,7 +274,7 @@ def test_a_full_disk_is_named_and_left_as_it_was(home: Home) -> None:
         assert "no space left in " in result.detail
         assert (disk / "file").read_text() == "old"
     finally:
-        subprocess.run(["umount", disk], check=True)
+        wait_until(lambda: subprocess.run(["umount", disk], check=False).returncode == 0, what="its server has let go of it")
 
 
 # --- servers that fail where OpenSSH does not
