@@ -274,7 +274,9 @@ def test_a_full_disk_is_named_and_left_as_it_was(home: Home) -> None:
         assert "no space left in " in result.detail
         assert (disk / "file").read_text() == "old"
     finally:
-        wait_until(lambda: subprocess.run(["umount", disk], check=False).returncode == 0, what="its server has let go of it")
+        wait_until(
+            lambda: subprocess.run(["umount", disk], check=False).returncode == 0, what="its server has let go of it"
+        )
 
 
 # --- servers that fail where OpenSSH does not
