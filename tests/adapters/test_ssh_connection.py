@@ -31,6 +31,21 @@ class _Open(asyncssh.SSHServer):
         return False
 
 
+async def _connect(options: asyncssh.SSHClientConnectionOptions, port: int, *, key_first: bool = False) -> Connection:
+    """Return a logged-in connection."""
+    loop = asyncio.get_running_loop()
+    options.waiter = loop.create_future()
+    _, connection = await loop.create_connection(
+        lambda: Connection(loop, options, key_first=key_first), "127.0.0.1", port
+    )
+    try:
+        await options.waiter
+    except asyncssh.PermissionDenied:
+        connection.abort()
+        raise
+    return connection
+
+
 async def _talk(cipher: str) -> str | None:
     """Run one command over a connection with this cipher, and return what it printed."""
 
@@ -42,18 +57,11 @@ async def _talk(cipher: str) -> str | None:
     acceptor = await asyncssh.listen(
         "127.0.0.1", 0, server_host_keys=[key], server_factory=_Open, process_factory=answer, encryption_algs=[cipher]
     )
-    loop = asyncio.get_running_loop()
     options = asyncssh.SSHClientConnectionOptions(
         username="ops", client_keys=None, agent_path=None, config=None, known_hosts=None, encryption_algs=[cipher]
     )
-    options.waiter = loop.create_future()
-    async with acceptor:
-        _, connection = await loop.create_connection(
-            lambda: Connection(loop, options, wait="auth"), "127.0.0.1", acceptor.get_port()
-        )
-        await options.waiter
-        async with connection:
-            printed = (await connection.run("anything")).stdout
+    async with acceptor, await _connect(options, acceptor.get_port()) as connection:
+        printed = (await connection.run("anything")).stdout
     assert printed is None or isinstance(printed, str)
     return printed
 
@@ -135,21 +143,15 @@ class _Door(asyncssh.SSHServer):
 async def _log_in(door: _Door, pairs: Sequence[object], *, key_first: bool = True) -> Connection | None:
     """Log in with these keys; None where the server lets nobody in."""
     acceptor = await asyncssh.listen("127.0.0.1", 0, server_host_keys=[GOOD], server_factory=lambda: door)
-    loop = asyncio.get_running_loop()
     options = asyncssh.SSHClientConnectionOptions(
         username="ops", client_keys=list(pairs) or None, agent_path=None, config=None, known_hosts=None
     )
-    options.waiter = loop.create_future()
     async with acceptor:
-        _, connection = await loop.create_connection(
-            lambda: Connection(loop, options, key_first=key_first), "127.0.0.1", acceptor.get_port()
-        )
         try:
-            await options.waiter
+            connection = await _connect(options, acceptor.get_port(), key_first=key_first)
         except asyncssh.PermissionDenied:
             return None
-        finally:
-            connection.abort()
+        connection.abort()
     return connection
 
 

@@ -14,10 +14,10 @@ from dataclasses import field
 from typing import TypeVar
 
 from vigo.adapters.resolve import Address
+from vigo.adapters.ssh_connection import Connection as Connection  # noqa: PLC0414 - callers know these three from here
 from vigo.adapters.ssh_errors import Phase, Unreached
 from vigo.adapters.ssh_hops import Hops
 from vigo.adapters.ssh_hostkeys import HostKeys
-from vigo.adapters.ssh_login import Connection as Connection  # noqa: PLC0414 - callers know these four from here
 from vigo.adapters.ssh_login import Make, Way, deadline, log_in
 from vigo.adapters.ssh_login import Progress as Progress  # noqa: PLC0414 - likewise
 from vigo.adapters.ssh_login import close as close  # noqa: PLC0414 - likewise

@@ -16,10 +16,11 @@ from typing import Any, Final, TypeAlias, TypeVar
 import asyncssh
 
 from vigo.adapters.ssh_channel import end, open_channel
+from vigo.adapters.ssh_connection import Connection
 from vigo.adapters.ssh_errors import Phase, Unreached
 from vigo.adapters.ssh_hostkeys import KeyState, compare
 from vigo.adapters.ssh_known_hosts import Known, fingerprint
-from vigo.adapters.ssh_login import Connection, Progress, Way, close
+from vigo.adapters.ssh_login import Progress, Way, close
 from vigo.adapters.ssh_options import Endpoint, host_key_algorithms
 from vigo.adapters.ssh_scan import Handshake, Scanner, exchange
 from vigo.adapters.ssh_session import CommandSession, Recording

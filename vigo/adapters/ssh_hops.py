@@ -15,8 +15,9 @@ from weakref import WeakSet
 
 import asyncssh
 
+from vigo.adapters.ssh_connection import Connection
 from vigo.adapters.ssh_errors import Phase, Unreached
-from vigo.adapters.ssh_login import Connection, Make, Progress, close, deadline, or_hang_up
+from vigo.adapters.ssh_login import Make, Progress, close, deadline, or_hang_up
 from vigo.adapters.ssh_options import Endpoint
 from vigo.core.errors import VigoError
 from vigo.core.model import Reason

@@ -145,19 +145,15 @@ class Identity:
 
     def story(self, taken: Collection[bytes] = ()) -> str:
         """Say what was offered and what was not, and why; of the public keys `taken`, that the server took them."""
-        sources = {self.source(pair) for pair in self.handed if pair.public_data in taken}
-        offered = {self.source(pair) for pair in self.handed}
-        told = [
-            f"{file.path} ({file.skipped or _fate(was_taken=file.path in sources, was_offered=file.path in offered)})"
-            for file in self._files
-        ]
+        fates = {self.source(pair): "refused" for pair in self.handed}
+        fates |= {self.source(pair): "taken" for pair in self.handed if pair.public_data in taken}
+        told = [f"{file.path} ({file.skipped or fates.get(file.path, 'not offered')})" for file in self._files]
         if self._agent_path is None:
             off = "SSH_AUTH_SOCK is not set" if not os.environ.get("SSH_AUTH_SOCK") else "it is switched off"
             told.append(f"no agent ({off})")
         elif self._agent_keys:
-            told.append(
-                f"{self._agent_keys} keys of the agent ({'one taken' if 'the agent' in sources else 'refused'})"
-            )
+            was_taken = fates.get("the agent") == "taken"
+            told.append(f"{self._agent_keys} keys of the agent ({'one taken' if was_taken else 'refused'})")
         elif self._agent_path in self._keyring.agent_failures:
             told.append(f"the agent ({self._keyring.agent_failures[self._agent_path]})")
         elif self._only_named:
@@ -213,10 +209,6 @@ class Identity:
         rest = [] if self._only_named else [pair for pair in fresh if pair.key_public_data not in named]
         self._agent_keys = len(first) + len(rest)
         return first + rest
-
-
-def _fate(*, was_taken: bool, was_offered: bool) -> str:
-    return "taken" if was_taken else "refused" if was_offered else "not offered"
 
 
 def _read(path: str) -> Loaded:

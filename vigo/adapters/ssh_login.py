@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import asyncssh
 
 from vigo.adapters.ssh_auth import Answers, way_out
-from vigo.adapters.ssh_connection import Connection as Connection  # noqa: PLC0414 - callers know it from here
+from vigo.adapters.ssh_connection import Connection
 from vigo.adapters.ssh_errors import Phase, Unreached, handshake_failed, out_of_time
 from vigo.adapters.ssh_hostkeys import HostKeys, Known, ShownKey
 from vigo.adapters.ssh_options import Endpoint, for_connection

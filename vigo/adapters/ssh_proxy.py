@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import field
 from typing import Any, Final, cast
 
+from vigo.adapters.ssh_connection import Connection
 from vigo.adapters.ssh_errors import Phase, Unreached, out_of_time
-from vigo.adapters.ssh_login import Connection, Make, Progress, or_hang_up
+from vigo.adapters.ssh_login import Make, Progress, or_hang_up
 from vigo.core.model import Reason
 from vigo.core.values import dataclass
 

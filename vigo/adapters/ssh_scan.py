@@ -16,10 +16,11 @@ import asyncssh
 
 from vigo.adapters.ssh_config import ConfigFile
 from vigo.adapters.ssh_connect import Connector
+from vigo.adapters.ssh_connection import Connection
 from vigo.adapters.ssh_errors import Phase, Unreached, handshake_failed
 from vigo.adapters.ssh_hostkeys import Compared, HostKeys, KeyState, ShownKey, compare
 from vigo.adapters.ssh_known_hosts import Known
-from vigo.adapters.ssh_login import Connection, Progress, Way
+from vigo.adapters.ssh_login import Progress, Way
 from vigo.adapters.ssh_options import Endpoint, Preparation, for_connection, host_key_algorithms
 from vigo.adapters.ssh_resolve import Resolver
 from vigo.core.errors import VigoError

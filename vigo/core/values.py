@@ -19,8 +19,15 @@ _Method: TypeAlias = Callable[..., Any]
 
 
 def _made(
-    cls: type, *, slots: bool, frozen: bool = False, init: bool = True, repr: bool = True, eq: bool = True, weakref_slot: bool = False  # noqa: A002 - as the standard library calls it
-) -> type:  # fmt: skip
+    cls: type,
+    *,
+    slots: bool,
+    frozen: bool = False,
+    init: bool = True,
+    repr: bool = True,  # noqa: A002 - as the standard library calls it
+    eq: bool = True,
+    weakref_slot: bool = False,
+) -> type:
     cls.__doc__ = cls.__doc__ or ""  # or the standard decorator works out a signature to stand there
     own = {*vars(cls)}
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, weakref_slot=weakref_slot)(cls)
